@@ -1,0 +1,1 @@
+// src/model/model_config.cpp

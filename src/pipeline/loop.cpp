@@ -1,0 +1,1 @@
+// src/pipeline/loop.cpp
