@@ -48,7 +48,8 @@ class RandomStream {
   double uniform(std::uint64_t position) const { return static_cast<double>(bits(position) >> 11) * 0x1p-53; }
   /// Uniform in [0, n), n > 0.
   std::uint64_t below(std::uint64_t position, std::uint64_t n) const {
-    return static_cast<std::uint64_t>(static_cast<__extension__ unsigned __int128>(bits(position)) * n >> 64);
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<std::uint64_t>(Wide{bits(position)} * n >> 64);
   }
 
  private:

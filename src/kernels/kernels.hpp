@@ -4,26 +4,38 @@
 #include <memory>
 #include <string>
 
-/// The hot paths of the decoder behind plain functions: a portable implementation made of at:: operations, and packed AVX-512
-/// ones chosen at run time. Every function gives each row the same bits whatever other rows are in the batch.
+/// The hot paths of the decoder behind plain functions: a portable implementation made of at::
+/// operations, and packed AVX-512 ones chosen at run time. Every function gives each row the same
+/// bits whatever other rows are in the batch.
 namespace plumb::kernels {
 
 enum class Precision { kFloat32, kBFloat16 };
+/// kPortable: at:: operations only (what runs on CUDA, and what tests compare with).
+enum class Implementation { kBest, kPortable };
 
-/// "avx512_bf16", "portable": what linear() will use for the precision on this machine.
+/// "avx512_bf16", "avx512", "portable": what linear() will use for the precision on this machine.
 std::string instruction_set(Precision precision);
 /// True if bfloat16 matrix products run natively here; otherwise models run in float32.
 bool has_native_bfloat16();
 
-/// A weight matrix laid out for x * weight^T. Holds its own copy; packing costs about one pass over the weight.
+/// A weight matrix laid out for x * weight^T. Holds its own copy; packing costs about one pass over
+/// the weight.
 class PackedWeight {
  public:
   PackedWeight();
   /// @param weight [N, K] float32 or bfloat16, contiguous
-  PackedWeight(const at::Tensor& weight, Precision precision);
+  PackedWeight(const at::Tensor& weight, Precision precision,
+               Implementation implementation = Implementation::kBest);
+  /// The transpose of `weight` without forming it: linear() then computes y = x * weight.
+  /// @param weight [K, N], so that x is [M, K]
+  static PackedWeight transposed(const at::Tensor& weight, Precision precision,
+                                 Implementation implementation = Implementation::kBest);
   ~PackedWeight();
   PackedWeight(PackedWeight&&) noexcept;
   PackedWeight& operator=(PackedWeight&&) noexcept;
+
+  /// Packs new values of the same shape into the memory already held.
+  void repack(const at::Tensor& weight);
 
   std::int64_t outputs() const;  // N
   std::int64_t inputs() const;   // K
@@ -31,13 +43,18 @@ class PackedWeight {
   const Storage& storage() const { return *storage_; }
 
  private:
+  explicit PackedWeight(std::unique_ptr<Storage> storage);
   std::unique_ptr<Storage> storage_;
 };
 
-/// y = x * weight^T (+ bias), float32 accumulation in a fixed order, rounded once to the output type.
-/// @param x [M, K] float32, or bfloat16 for bfloat16 weights   @param bias [N] or undefined
+/// y = x * weight^T (+ bias), float32 accumulation in a fixed order, rounded once to the output
+/// type.
+/// @param x [M, K] float32, or bfloat16 for bfloat16 weights (float32 is then rounded to bfloat16
+/// first); rows may be strided
+/// @param bias [N] or undefined
 /// @param float32_output  true: y is float32 (logits); false: y has the dtype of x
 /// @return [M, N]
-at::Tensor linear(const at::Tensor& x, const PackedWeight& weight, const at::Tensor& bias = {}, bool float32_output = false);
+at::Tensor linear(const at::Tensor& x, const PackedWeight& weight, const at::Tensor& bias = {},
+                  bool float32_output = false);
 
 }  // namespace plumb::kernels

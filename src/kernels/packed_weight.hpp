@@ -1,0 +1,22 @@
+#pragma once
+#include "kernels/kernels.hpp"
+
+namespace plumb::kernels {
+
+/// Either panels (see tile.hpp) or the plain matrix.
+struct PackedWeight::Storage {
+  std::int64_t outputs = 0, inputs = 0;
+  Precision precision = Precision::kFloat32;
+  bool transposed = false;  // packed from [inputs, outputs]
+  at::Tensor panels;        // uint8 [ceil(outputs/32), steps, 32 * 4]; undefined: portable
+  at::Tensor
+      plain;  // [outputs, inputs], a view of a transpose where `transposed`; undefined: packed
+
+  bool packed() const { return panels.defined(); }
+  std::int64_t steps() const { return panels.size(1); }
+};
+
+/// Steps of a panel for sums over `inputs` values.
+std::int64_t panel_steps(std::int64_t inputs, Precision precision);
+
+}  // namespace plumb::kernels
