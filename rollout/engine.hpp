@@ -17,16 +17,18 @@ enum class FinishReason { kStop, kLength };
 struct RolloutRequest {
   std::vector<std::int32_t> prompt_ids;  // at least one token
   std::int64_t samples = 1;              // K
-  std::int64_t first_sample = 0;         // number of the first sample: sample indices are first_sample .. first_sample+K-1
-  std::uint64_t stream = 0;              // item of the RandomStream, e.g. the prompt's content hash
+  std::int64_t first_sample =
+      0;  // number of the first sample: sample indices are first_sample .. first_sample+K-1
+  std::uint64_t stream = 0;  // item of the RandomStream, e.g. the prompt's content hash
 };
 
 struct RolloutResponse {
-  std::size_t request = 0;            // index into the requests
-  std::int64_t sample = 0;            // sample index
-  std::vector<std::int32_t> ids;      // with the EOS id if finish is kStop by EOS
-  std::vector<float> logp_policy;     // log-prob under the untempered model distribution, nats
-  std::vector<float> logp_sampling;   // log-prob under the distribution that was sampled from (temperature, filters), nats
+  std::size_t request = 0;           // index into the requests
+  std::int64_t sample = 0;           // sample index
+  std::vector<std::int32_t> ids;     // with the EOS id if finish is kStop by EOS
+  std::vector<float> logp_policy;    // log-prob under the untempered model distribution, nats
+  std::vector<float> logp_sampling;  // log-prob under the distribution that was sampled from
+                                     // (temperature, filters), nats
   FinishReason finish = FinishReason::kLength;
 };
 
@@ -35,8 +37,9 @@ struct RolloutStats {
   double prefill_seconds = 0, decode_seconds = 0;
 };
 
-/// Samples responses with continuous batching: a finished row is replaced at once by the next sample. Random numbers are addressed by
-/// (seed, iteration, stream, sample, position), so a response does not depend on what else is in the batch.
+/// Samples responses with continuous batching: a finished row is replaced at once by the next
+/// sample. Random numbers are addressed by (seed, iteration, stream, sample, position), so a
+/// response does not depend on what else is in the batch.
 class RolloutEngine {
  public:
   struct Options {
@@ -50,10 +53,13 @@ class RolloutEngine {
   ~RolloutEngine();
 
   /// Calls `done` once for each response, in order of completion.
-  /// @param end_ids  tokens that end a response (EOS list of the model, end of turn of the chat format)
-  /// Throws DataError if prompt and max_new_tokens exceed the model's context, or a logit is not finite.
-  RolloutStats generate(std::span<const RolloutRequest> requests, const SamplingOptions& sampling, std::span<const std::int32_t> end_ids,
-                        std::uint64_t seed, std::uint64_t iteration, const std::function<void(RolloutResponse&&)>& done);
+  /// @param end_ids  tokens that end a response (EOS list of the model, end of turn of the chat
+  /// format) Throws DataError if prompt and max_new_tokens exceed the model's context, or a logit
+  /// is not finite.
+  RolloutStats generate(std::span<const RolloutRequest> requests, const SamplingOptions& sampling,
+                        std::span<const std::int32_t> end_ids, std::uint64_t seed,
+                        std::uint64_t iteration,
+                        const std::function<void(RolloutResponse&&)>& done);
 
  private:
   struct Impl;
