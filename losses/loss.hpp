@@ -28,6 +28,7 @@ struct PreferenceBatch {
   at::Tensor label;                // [B] in [0, 1]: how sure it is that chosen beats rejected; undefined = all 1
   at::Tensor prompt_nll;           // [B] summed NLL of the prompt's tokens (ORPO), carries gradient        Needs::prompt_nll
   std::vector<std::int64_t> prompt_lengths;  // [B]
+  at::Tensor history;              // [B, 3] float64, LossOutput::history of the pair's last visit, zeros before   Needs::history
   std::int64_t pairs() const { return static_cast<std::int64_t>(chosen.offsets.size()) - 1; }
 };
 
@@ -40,6 +41,7 @@ struct Needs {
   bool spans = false;
   bool rewards = false;
   bool prompt_nll = false;
+  bool history = false;         // what the loss wrote about the pair at its last visit
   bool whole_step = false;      // couples the pairs of an optimizer step: must see all of them at once
 };
 
@@ -51,6 +53,10 @@ struct TermInfo {
   Per per = Per::kPair;
 };
 
+/// What a batch adds to a term's divisor: pairs; tokens of the chosen responses; responses; predicted tokens of prompt and
+/// chosen response (all but the prompt's first).
+std::int64_t units(Per per, const PreferenceBatch& batch);
+
 /// A metric as sum and count, so that micro-batches add up exactly. Names follow TRL.
 struct Metric {
   std::string name;
@@ -59,10 +65,11 @@ struct Metric {
 };
 
 struct LossOutput {
-  std::vector<at::Tensor> sums;  // [] each, in the order of terms(), carries gradient
+  std::vector<at::Tensor> sums;  // [] each, in the order of terms(), without their weights, carries gradient
   at::Tensor pair_loss;          // [B] detached, all pair terms weighted: the ledger's loss
   at::Tensor margin;             // [B] detached implicit reward margin, beta (a - b) or the loss's own
   std::vector<Metric> metrics;
+  at::Tensor history;            // [B, 3] float64 to be kept with the pairs; undefined unless Needs::history
 };
 
 class PreferenceLoss {

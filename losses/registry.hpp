@@ -1,0 +1,40 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/options.hpp"
+#include "losses/loss.hpp"
+
+namespace plumb {
+
+class PairwiseLoss;
+
+/// Section `loss` of a config. The options of a loss or modifier are in the section of its name.
+struct LossChoice {
+  std::string name = "dpo";
+  std::vector<std::string> modifier;
+  static void describe(auto& self, auto&& field) {
+    field("name", self.name, "preference loss; `plumb list losses` shows all");
+    field("modifier", self.modifier, "what changes the loss, innermost first: treg, elr, reweight");
+  }
+};
+
+/// One row per loss: `plumb list losses`, option checking and the documentation read it.
+struct LossEntry {
+  std::string name;
+  std::string paper;    // arXiv number
+  std::string summary;  // one line
+  std::vector<Option> (*options)();
+  std::unique_ptr<PairwiseLoss> (*make)(const OptionValues& values);
+};
+const std::vector<LossEntry>& losses();
+
+/// Makes the loss `name`, wrapped in the modifiers of `loss.modifier`.
+/// Throws UsageError for an unknown name (with the nearest known one) or a wrong option.
+std::unique_ptr<PreferenceLoss> make_loss(const std::string& name, const OptionValues& values);
+
+/// Every option that decides a loss: the sections `loss`, of each loss and of each modifier.
+std::vector<Option> loss_options();
+
+}  // namespace plumb
