@@ -22,19 +22,28 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-/// Bytes of the well-formed sequence at the start of `s`, 0 if malformed.
-std::size_t sequence_length(std::string_view s) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(s[i]); };
+/// How far the start of a text follows the table of well-formed UTF-8 sequences (Unicode 15, table
+/// 3-7).
+struct Sequence {
+  std::size_t length;  // bytes that follow the table, at least 1
+  bool whole;          // they are a whole character
+};
+
+Sequence read_sequence(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const std::uint8_t lead = byte(0);
-  if (lead < 0x80) return 1;
-  const std::size_t n = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || s.size() < n) return 0;
-  for (std::size_t i = 1; i < n; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
+  if (lead < 0x80) return {1, true};
+  if (lead < 0xC2 || lead > 0xF4) return {1, false};
+  const std::size_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  // The second byte's range excludes overlong forms, surrogates and what lies above U+10FFFF.
+  std::uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+  std::uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+  for (std::size_t i = 1; i < size; ++i) {
+    if (i >= text.size() || byte(i) < low || byte(i) > high) return {i, false};
+    low = 0x80;
+    high = 0xBF;
   }
-  if ((lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xED && byte(1) > 0x9F)) return 0;
-  if ((lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) > 0x8F)) return 0;
-  return n;
+  return {size, true};
 }
 
 }  // namespace
@@ -79,31 +88,25 @@ std::string nearest_name(std::string_view given, std::span<const std::string> ca
   return best;
 }
 
-bool is_valid_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t n = sequence_length(text);
-    if (n == 0) return false;
-    text.remove_prefix(n);
+std::size_t valid_utf8_prefix(std::string_view text) {
+  std::size_t good = 0;
+  while (good < text.size()) {
+    const Sequence sequence = read_sequence(text.substr(good));
+    if (!sequence.whole) break;
+    good += sequence.length;
   }
-  return true;
+  return good;
 }
+
+bool is_valid_utf8(std::string_view text) { return valid_utf8_prefix(text) == text.size(); }
 
 std::string to_valid_utf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    std::size_t n = sequence_length(text);
-    if (n == 0) {
-      out += "\xEF\xBF\xBD";
-      n = 1;
-      while (n < text.size() && n < complete_utf8_prefix(text.substr(0, n)) + 4 &&
-             (static_cast<std::uint8_t>(text[n]) & 0xC0) == 0x80 && sequence_length(text.substr(n)) == 0) {
-        ++n;
-      }
-    } else {
-      out += text.substr(0, n);
-    }
-    text.remove_prefix(n);
+    const Sequence sequence = read_sequence(text);
+    out += sequence.whole ? text.substr(0, sequence.length) : "\xEF\xBF\xBD";
+    text.remove_prefix(sequence.length);
   }
   return out;
 }
