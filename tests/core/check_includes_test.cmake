@@ -1,0 +1,32 @@
+# cmake -DCHECK=<CheckIncludes.cmake> -DWORK=<empty folder> -P check_includes_test.cmake
+# The layer check passes on a good tree and fails, naming file and folder, on planted bad includes.
+file(REMOVE_RECURSE ${WORK})
+file(WRITE ${WORK}/layers.txt "src/core: src/core \nstore: store src/core\nlosses: losses src/core\n")
+file(WRITE ${WORK}/src/core/a.hpp "#pragma once\n#include <vector>\n")
+file(WRITE ${WORK}/store/b.cpp "#include \"core/a.hpp\"\n#include \"store/b.hpp\"\n")
+
+function(expect_check status text)
+  execute_process(COMMAND ${CMAKE_COMMAND} -DSOURCE_DIR=${WORK} -DLAYERS=${WORK}/layers.txt -P ${CHECK}
+                  RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(status STREQUAL "passes" AND NOT result EQUAL 0)
+    message(FATAL_ERROR "a good tree fails:\n${output}")
+  elseif(status STREQUAL "fails" AND result EQUAL 0)
+    message(FATAL_ERROR "a bad include passes, expected: ${text}")
+  endif()
+  string(REGEX REPLACE "[ \n]+" " " output "${output}")
+  string(FIND "${output}" "${text}" at)
+  if(at EQUAL -1)
+    message(FATAL_ERROR "expected '${text}' in:\n${output}")
+  endif()
+endfunction()
+
+expect_check(passes "")
+file(WRITE ${WORK}/losses/c.hpp "  #include \"store/b.hpp\"\n")
+expect_check(fails "losses must not include store")
+file(WRITE ${WORK}/losses/c.hpp "#include \"core/a.hpp\"\n")
+expect_check(passes "")
+file(WRITE ${WORK}/src/core/d.cpp "#include \"losses/c.hpp\"\n")
+expect_check(fails "src/core must not include losses")
+file(WRITE ${WORK}/src/core/d.cpp "#include \"d.hpp\"\n")
+expect_check(fails "names no known folder")
+file(REMOVE_RECURSE ${WORK})
