@@ -71,10 +71,9 @@ TEST_CASE("malformed UTF-8 is found and repaired by maximal subparts", "[core][u
 
 TEST_CASE("well-formed UTF-8 stays as it is", "[core][unit]") {
   // The first and last character of each length, and both neighbours of the surrogates.
-  const std::string text(
-      "\0\x7F\xC2\x80\xDF\xBF\xE0\xA0\x80\xED\x9F\xBF\xEE\x80\x80\xEF\xBF\xBF\xF0\x90\x80\x80\xF4"
-      "\x8F\xBF\xBF",
-      28);
+  const std::string text = std::string(1, '\0') +
+                           "\x7F\xC2\x80\xDF\xBF\xE0\xA0\x80\xED\x9F\xBF\xEE\x80\x80\xEF\xBF\xBF"
+                           "\xF0\x90\x80\x80\xF4\x8F\xBF\xBF";
   CHECK(is_valid_utf8(text));
   CHECK(to_valid_utf8(text) == text);
   CHECK(is_valid_utf8(""));
