@@ -1,0 +1,96 @@
+#include "pipeline/evaluation.hpp"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "core/error.hpp"
+#include "store/rewards.hpp"
+#include "store/training.hpp"
+
+namespace plumb {
+namespace {
+
+struct Column {
+  const char* title;
+  const char* metric;
+  bool interval;
+};
+
+constexpr Column kColumns[] = {
+    {"reward", "reward/mean", true},
+    {"change against start", "reward/difference", true},
+    {"win rate", "win_rate", false},
+    {"tokens", "completions/mean_length", false},
+    {"EOS", "completions/eos_share", false},
+    {"KL", "objective/kl", false},
+    {"chosen", "eval_logps/chosen_change", false},
+    {"rejected", "eval_logps/rejected_change", false},
+};
+
+std::string cell(const store::EvaluationRow* row, bool interval) {
+  if (row == nullptr) return "-";
+  char text[64];
+  if (interval && row->ci_low && row->ci_high) {
+    std::snprintf(text, sizeof text, "%+.3f [%+.3f, %+.3f]", row->value, *row->ci_low, *row->ci_high);
+  } else {
+    std::snprintf(text, sizeof text, std::abs(row->value) >= 20 ? "%.1f" : "%.2f", row->value);
+  }
+  return text;
+}
+
+}  // namespace
+
+SuiteResults load_suite(const RunContext& context, std::int64_t iteration_id, const std::string& suite, std::int64_t module_id) {
+  SuiteResults out;
+  out.samples = store::samples(context.db, iteration_id, suite);
+  for (const auto& [sample_id, score] : store::scores(context.db, iteration_id, suite, module_id)) out.score_of_sample[sample_id] = score;
+  std::map<std::int64_t, std::pair<double, int>> by_prompt;
+  std::map<std::string, std::pair<double, int>> components;
+  for (const store::SampleRow& sample : out.samples) {
+    const auto score = out.score_of_sample.find(sample.id);
+    if (score == out.score_of_sample.end()) continue;
+    by_prompt[sample.prompt_id].first += score->second;
+    ++by_prompt[sample.prompt_id].second;
+    for (const store::RewardRow& row : store::rewards_of_sample(context.db, sample.id)) {
+      if (row.module_id != module_id || row.components.empty()) continue;
+      for (const auto& [name, value] : nlohmann::json::parse(row.components).items()) {
+        if (!value.is_number()) continue;
+        components[name].first += value.get<double>();
+        ++components[name].second;
+      }
+    }
+  }
+  for (const auto& [prompt, sum] : by_prompt) out.mean_by_prompt[prompt] = sum.first / sum.second;
+  for (const auto& [name, sum] : components) out.component_means[name] = sum.first / sum.second;
+  return out;
+}
+
+std::string evaluation_table(const store::Database& db, std::int64_t run_id) {
+  std::map<std::string, std::map<std::int64_t, std::map<std::string, store::EvaluationRow>>> by_suite;
+  for (const auto& [index, row] : store::evaluations(db, run_id)) by_suite[row.suite][index][row.metric] = row;
+  std::string out;
+  for (const auto& [suite, iterations] : by_suite) {
+    std::vector<std::vector<std::string>> rows{{"after iteration"}};
+    for (const Column& column : kColumns) rows[0].push_back(column.title);
+    for (const auto& [index, metrics] : iterations) {
+      std::vector<std::string> row{index == 0 ? "0 (start)" : std::to_string(index)};
+      for (const Column& column : kColumns) {
+        const auto it = metrics.find(column.metric);
+        row.push_back(cell(it == metrics.end() ? nullptr : &it->second, column.interval));
+      }
+      rows.push_back(std::move(row));
+    }
+    out += suite + "\n";
+    std::vector<std::size_t> widths(rows[0].size(), 0);
+    for (const auto& row : rows) {
+      for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    }
+    for (const auto& row : rows) {
+      for (std::size_t i = 0; i < row.size(); ++i) out += "  " + std::string(widths[i] - row[i].size(), ' ') + row[i];
+      out += "\n";
+    }
+  }
+  return out;
+}
+
+}  // namespace plumb

@@ -1,0 +1,219 @@
+#include "pipeline/run_context.hpp"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/error.hpp"
+#include "core/hash.hpp"
+#include "core/log.hpp"
+#include "core/strings.hpp"
+#include "pipeline/model_setup.hpp"
+#include "pipeline/version.hpp"
+#include "store/rewards.hpp"
+
+namespace plumb {
+namespace fs = std::filesystem;
+namespace {
+
+/// Options that may differ from those a run was begun with: they change neither rows nor weights that are already there.
+bool may_change(const std::string& key, const std::string& phase) {
+  static const std::vector<std::string> always{"run.iterations", "run.threads", "run.dir", "train.save_steps", "eval.when"};
+  if (std::find(always.begin(), always.end(), key) != always.end()) return true;
+  const std::string section = key.substr(0, key.find('.'));
+  if (phase == "score" || phase == "calibrate") {
+    const auto& modules = reward_modules();
+    return section == "score" || std::any_of(modules.begin(), modules.end(), [&](const RewardEntry& entry) { return entry.info.name == section; });
+  }
+  if (phase == "pair") return section == "pair";
+  return (phase == "annotate" || phase == "train") && key == "pair.set";
+}
+
+nlohmann::json to_json(const OptionValues& values) {
+  nlohmann::json out = nlohmann::json::object();
+  for (const Option& option : run_option_table()) {
+    const std::size_t dot = option.key.find('.');
+    const OptionValue* value = values.find(option.key);
+    out[option.key.substr(0, dot)][option.key.substr(dot + 1)] = value != nullptr ? value->text : option.default_value;
+  }
+  return out;
+}
+
+fs::path folder_of(const RunConfig& config) { return config.run.dir.empty() ? fs::path("runs") / config.run.name : fs::path(config.run.dir); }
+
+fs::path made_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw DataError(cat(folder.string(), ": the run's folder cannot be made: ", error.message()));
+  return folder;
+}
+
+}  // namespace
+
+std::string hash_of_model(const fs::path& resolved) {
+  if (fs::is_regular_file(resolved)) return sha256_hex_of_file(resolved);
+  if (fs::exists(resolved / "model.safetensors")) return sha256_hex_of_file(resolved / "model.safetensors");
+  std::vector<fs::path> shards;
+  for (const auto& entry : fs::directory_iterator(resolved)) {
+    const std::string extension = entry.path().extension().string();
+    if (extension == ".safetensors" || extension == ".gguf") shards.push_back(entry.path());
+  }
+  if (shards.size() == 1) return sha256_hex_of_file(shards.front());
+  std::sort(shards.begin(), shards.end());
+  Sha256 hash;
+  for (const fs::path& shard : shards) hash.update(sha256_hex_of_file(shard));
+  return to_hex(hash.finish());
+}
+
+RunContext::RunContext(RunConfig config_, const std::string& phase)
+    : config(std::move(config_)), folder(made_folder(folder_of(config))), db(store::Database::open_writer(folder / "run.db")), precision_(choose_precision(config.run.dtype)) {
+  if (config.run.threads > 0) at::set_num_threads(static_cast<int>(config.run.threads));
+  reward_context_ = std::make_unique<RewardContext>(config.sampling.max_new_tokens, resolve_model);
+  open_run(phase);
+  load_base();
+}
+RunContext::~RunContext() = default;
+
+void RunContext::open_run(const std::string& phase) {
+  const nlohmann::json wanted = to_json(config.values);
+  std::optional<store::Run> found = store::find_run(db, config.run.name);
+  if (!found) {
+    const std::int64_t id = store::create_run(db, config.run.name, config.run.seed, kVersion, wanted.dump());
+    store::add_event(db, id, std::nullopt, "info", "start", cat("run ", config.run.name, " begun"));
+    found = store::find_run(db, config.run.name);
+    expects(found.has_value() && found->id == id, "the run just made");
+  } else {
+    const nlohmann::json stored = nlohmann::json::parse(found->config);
+    std::vector<std::string> differences;
+    for (const auto& [section, values] : wanted.items()) {
+      for (const auto& [name, value] : values.items()) {
+        const std::string key = section + "." + name;
+        const std::string before = stored.value(section, nlohmann::json::object()).value(name, value.get<std::string>());
+        if (before != value.get<std::string>() && !may_change(key, phase)) differences.push_back(cat("  ", key, " = ", value.get<std::string>(), " (the run has ", before, ")"));
+      }
+    }
+    if (!differences.empty()) {
+      throw UsageError(cat("run ", config.run.name, " in ", folder.string(), " was begun with other options:\n", join(differences, "\n"),
+                           "\nGive the run another name (--run.name) or folder (--run.dir), or take these options back"));
+    }
+    if (phase.empty()) store::set_run_config(db, found->id, wanted.dump());
+  }
+  run = *found;
+}
+
+void RunContext::load_base() {
+  const fs::path resolved = resolve_model(config.model.path);
+  initial_checkpoint_ = checkpoint_of_model(config.model.path, "base");
+  Checkpoint base = load_checkpoint(resolved.string());
+  tokenizer_ = base.tokenizer;
+  model_config_ = base.config;
+  chat_template_jinja_ = base.chat_template_jinja;
+  chat_ = choose_chat_template(config.model.chat_template, base.chat_template_jinja);
+  end_ids_ = find_end_ids(base.config, *tokenizer_, *chat_);
+  if (end_ids_.empty()) log::warn("the model names no end-of-sequence token: every response will run to rollout.max_new_tokens");
+}
+
+std::int64_t RunContext::checkpoint_of_model(const std::string& model, const std::string& role) {
+  const fs::path resolved = resolve_model(model);
+  const std::string hash = hash_of_model(resolved);
+  if (const auto known = store::find_checkpoint(db, run.id, role, hash)) return known->id;
+  if (role == "base") {
+    auto other = db.prepare("SELECT sha256 FROM checkpoints WHERE run_id=? AND role='base'");
+    if (other.bind(run.id).step()) {
+      throw DataError(cat("model.path = ", model, ": its weights (SHA-256 ", hash.substr(0, 12), "...) are not those the run was begun with (",
+                          other.text(0).substr(0, 12), "...)"));
+    }
+  }
+  store::CheckpointRow row;
+  row.run_id = run.id;
+  row.role = role;
+  row.path = resolved.string();
+  row.sha256 = hash;
+  return store::add_checkpoint(db, row);
+}
+
+std::int64_t RunContext::reference_checkpoint(std::int64_t policy_checkpoint) {
+  if (config.run.reference == "start_of_iteration") return policy_checkpoint;
+  if (config.run.reference == "initial") return initial_checkpoint_;
+  return checkpoint_of_model(config.run.reference, "reference");
+}
+
+std::unique_ptr<Decoder> RunContext::load_decoder(std::int64_t checkpoint_id, bool trainable) {
+  const std::optional<store::CheckpointRow> row = store::find_checkpoint(db, checkpoint_id);
+  expects(row.has_value(), "a stored checkpoint");
+  fs::path path = row->path;
+  if (path.is_relative() && !fs::exists(path)) path = folder / path;
+  const std::string hash = hash_of_model(path);
+  if (hash != row->sha256) {
+    throw DataError(cat(path.string(), ": its weights changed since they were saved (SHA-256 ", hash.substr(0, 12), "..., expected ", row->sha256.substr(0, 12),
+                        "...); restore the folder, or start a new run"));
+  }
+  const Checkpoint checkpoint = load_checkpoint(path.string());
+  return std::make_unique<Decoder>(checkpoint.config, checkpoint.weights, precision_, trainable, choose_device(config.run.device));
+}
+
+Decoder& RunContext::trainable(std::int64_t checkpoint_id) {
+  if (trainable_id_ != checkpoint_id || !trainable_) {
+    drop_trainable();
+    trainable_ = load_decoder(checkpoint_id, true);
+    trainable_id_ = checkpoint_id;
+  }
+  return *trainable_;
+}
+
+void RunContext::drop_trainable() {
+  trainable_.reset();
+  trainable_id_ = 0;
+}
+
+const Decoder& RunContext::frozen(std::int64_t checkpoint_id) {
+  if (trainable_ && trainable_id_ == checkpoint_id) return *trainable_;
+  return separate(checkpoint_id);
+}
+
+const Decoder& RunContext::separate(std::int64_t checkpoint_id) {
+  if (frozen_id_ != checkpoint_id || !frozen_) {
+    frozen_.reset();
+    frozen_ = load_decoder(checkpoint_id, false);
+    frozen_id_ = checkpoint_id;
+  }
+  return *frozen_;
+}
+
+store::CheckpointRow RunContext::save_policy(const fs::path& target) {
+  expects(trainable_ != nullptr, "a policy that was trained");
+  const at::ScalarType dtype = config.train.save_dtype == "float32" ? at::kFloat : at::kBFloat16;
+  Checkpoint checkpoint;
+  checkpoint.source = target;
+  checkpoint.config = model_config_;
+  checkpoint.weights = trainable_->weights();
+  checkpoint.tokenizer = tokenizer_;
+  checkpoint.chat_template_jinja = chat_template_jinja_;
+  std::error_code error;
+  fs::create_directories(target.parent_path(), error);
+  store::CheckpointRow row;
+  row.run_id = run.id;
+  row.role = "policy";
+  row.sha256 = save_checkpoint(checkpoint, target, dtype);
+  row.path = fs::relative(target, folder).string();
+  row.bytes = static_cast<std::int64_t>(fs::file_size(target / "model.safetensors"));
+  return row;
+}
+
+const RunContext::Module& RunContext::reward(const std::string& name) {
+  for (const auto& [known, module] : rewards_) {
+    if (known == name) return module;
+  }
+  Module made;
+  made.module = make_reward(name, config.values, *reward_context_);
+  const RewardInfo info = made.module->info();
+  nlohmann::json options = to_json(config.values).value(name, nlohmann::json::object());
+  options["content_hash"] = made.module->content_hash();
+  options["unit"] = info.unit;
+  made.id = store::reward_module(db, {info.name, info.name, kVersion, options.dump()});
+  rewards_.emplace_back(name, std::move(made));
+  return rewards_.back().second;
+}
+
+}  // namespace plumb

@@ -1,0 +1,57 @@
+#include "pipeline/run_options.hpp"
+
+#include <algorithm>
+
+#include "core/error.hpp"
+#include "losses/registry.hpp"
+#include "rewards/registry.hpp"
+
+namespace plumb {
+
+std::vector<Option> run_option_table() {
+  std::vector<Option> all;
+  const auto add = [&](std::vector<Option> part) { std::move(part.begin(), part.end(), std::back_inserter(all)); };
+  add(declared<RunOptions>("run"));
+  add(declared<ModelOptions>("model"));
+  add(declared<DataOptions>("data"));
+  add(declared<RolloutOptions>("rollout"));
+  add(declared<RolloutEngine::Options>("rollout"));
+  add(declared<SamplingOptions>("rollout"));
+  add(declared<ScoreOptions>("score"));
+  add(reward_options());
+  add(declared<PairOptions>("pair"));
+  add(loss_options());
+  add(declared<TrainOptions>("train"));
+  add(declared<EvalOptions>("eval"));
+  return all;
+}
+
+RunConfig RunConfig::from(const OptionValues& values) {
+  RunConfig config;
+  config.run = values.read<RunOptions>("run");
+  config.model = values.read<ModelOptions>("model");
+  config.data = values.read<DataOptions>("data");
+  config.rollout = values.read<RolloutOptions>("rollout");
+  config.engine = values.read<RolloutEngine::Options>("rollout");
+  config.sampling = values.read<SamplingOptions>("rollout");
+  config.score = values.read<ScoreOptions>("score");
+  config.pair = values.read<PairOptions>("pair");
+  config.loss = values.read<LossChoice>("loss").name;
+  config.train = values.read<TrainOptions>("train");
+  config.eval = values.read<EvalOptions>("eval");
+  config.values = values;
+
+  if (config.model.path.empty()) throw UsageError("model.path is not set: give a Hugging Face folder, a .gguf file, or a hub id in the local cache");
+  if (config.data.prompts.empty()) throw UsageError("data.prompts is not set: give one or more JSONL files with prompts");
+  if (config.score.modules.empty()) throw UsageError("score.modules is empty: name at least one reward module (`plumb list rewards`)");
+  const auto& modules = config.score.modules;
+  if (std::find(modules.begin(), modules.end(), config.primary_module()) == modules.end()) {
+    throw UsageError(cat("score.primary = ", config.score.primary, ": is not among score.modules"));
+  }
+  if (config.sampling.min_new_tokens > config.sampling.max_new_tokens) {
+    throw UsageError(cat("rollout.min_new_tokens = ", config.sampling.min_new_tokens, " exceeds rollout.max_new_tokens = ", config.sampling.max_new_tokens));
+  }
+  return config;
+}
+
+}  // namespace plumb

@@ -1,0 +1,180 @@
+#include "pipeline/run_prompts.hpp"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <set>
+
+#include "core/error.hpp"
+#include "core/log.hpp"
+#include "core/rng.hpp"
+#include "pipeline/evaluation.hpp"
+#include "text/dataset.hpp"
+
+namespace plumb {
+namespace {
+
+/// Rows of one use with what was left out on the way.
+struct PromptPool {
+  std::vector<store::PromptRow> prompts;
+  std::vector<store::RejectedRow> rejected;
+};
+
+std::string messages_json(const std::vector<Message>& messages) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const Message& message : messages) out.push_back({{"role", message.role}, {"content", message.content}});
+  return out.dump();
+}
+
+std::int64_t longest_prompt(const RunContext& context) {
+  const std::int64_t room = context.model_config().max_position_embeddings - context.config.sampling.max_new_tokens;
+  if (room < 1) {
+    throw UsageError(cat("rollout.max_new_tokens = ", context.config.sampling.max_new_tokens, ": leaves no room for a prompt in the model's context of ",
+                         context.model_config().max_position_embeddings, " tokens"));
+  }
+  const std::int64_t asked = context.config.data.max_prompt_length;
+  return asked > 0 ? std::min(asked, room) : room;
+}
+
+store::PromptRow make_row(const RunContext& context, const std::string& file, const DatasetRow& row) {
+  std::vector<Message> messages = row.messages;
+  const std::string& system = context.config.model.system_prompt;
+  if (!system.empty() && (messages.empty() || messages.front().role != "system")) messages.insert(messages.begin(), {"system", system});
+  store::PromptRow prompt;
+  prompt.dataset = std::filesystem::path(file).filename().string();
+  prompt.external_id = row.name();
+  prompt.kind = row.kind;
+  prompt.reference_answer = row.reference;
+  prompt.messages = messages_json(messages);
+  prompt.text = context.chat().render(messages, true).text;
+  prompt.ids = context.chat().encode(context.tokenizer(), messages, true);
+  return prompt;
+}
+
+/// Reads files into a pool; `seen` holds contents that are taken already.
+PromptPool read_pool(const RunContext& context, const std::vector<std::string>& files, std::set<std::string>& seen) {
+  PromptPool pool;
+  const std::int64_t longest = longest_prompt(context);
+  for (const std::string& file : files) {
+    DatasetOptions options;
+    options.kind = DatasetKind::kPrompt;
+    options.strict = context.config.data.bad_rows == "error";
+    const Dataset dataset = read_dataset(file, options);
+    for (const std::string& warning : dataset.warnings) log::warn(cat(file, ": ", warning));
+    for (const RejectedLine& line : dataset.rejected) pool.rejected.push_back({file, line.line, cat(line.code, ": ", line.reason)});
+    std::int64_t too_long = 0;
+    for (const DatasetRow& row : dataset.rows) {
+      store::PromptRow prompt = make_row(context, file, row);
+      const auto length = static_cast<std::int64_t>(prompt.ids.size());
+      if (length > longest) {
+        const std::string reason = cat("prompt of ", length, " tokens; at most ", longest, " fit (context ", context.model_config().max_position_embeddings,
+                                       ", rollout.max_new_tokens ", context.config.sampling.max_new_tokens, ")");
+        if (context.config.data.truncation == "error") {
+          throw DataError(cat(file, ":", row.line, ": ", reason, ". Shorten it, or set data.truncation = drop to leave such prompts out"));
+        }
+        pool.rejected.push_back({file, row.line, "too_long: " + reason});
+        ++too_long;
+      } else if (!seen.insert(store::prompt_sha256(prompt)).second) {
+        pool.rejected.push_back({file, row.line, "duplicate: the same prompt stands in an earlier row"});
+      } else {
+        pool.prompts.push_back(std::move(prompt));
+      }
+    }
+    log::info(cat(file, ": ", dataset.rows.size(), " prompts (", dataset.mapping, ")", dataset.rejected.empty() ? "" : cat(", ", dataset.rejected.size(), " unreadable rows left out"),
+                  too_long > 0 ? cat(", ", too_long, " too long left out") : ""));
+  }
+  return pool;
+}
+
+/// Takes `count` prompts out, from each kind in proportion; which ones depends on the run's seed only.
+std::vector<store::PromptRow> take_heldout(std::vector<store::PromptRow>& prompts, std::int64_t count, std::uint64_t seed) {
+  std::map<std::string, std::vector<std::size_t>> by_kind;
+  for (std::size_t i = 0; i < prompts.size(); ++i) by_kind[prompts[i].kind.value_or("")].push_back(i);
+  std::set<std::size_t> taken;
+  const auto total = static_cast<double>(prompts.size());
+  double share = 0.0;
+  std::size_t due = 0;
+  for (auto& [kind, indices] : by_kind) {
+    shuffle(indices, RandomStream(seed, 0, mix64(due + 1)));
+    share += static_cast<double>(indices.size()) / total * static_cast<double>(count);
+    const auto upto = static_cast<std::size_t>(share + 0.5);
+    for (std::size_t i = 0; due < upto && i < indices.size(); ++i, ++due) taken.insert(indices[i]);
+  }
+  std::vector<store::PromptRow> heldout, rest;
+  for (std::size_t i = 0; i < prompts.size(); ++i) (taken.count(i) > 0 ? heldout : rest).push_back(std::move(prompts[i]));
+  prompts = std::move(rest);
+  return heldout;
+}
+
+std::vector<std::int64_t> add_all(RunContext& context, std::vector<store::PromptRow>& prompts, const std::string& split) {
+  std::vector<std::int64_t> ids;
+  for (store::PromptRow& prompt : prompts) {
+    prompt.split = split;
+    ids.push_back(store::add_prompt(context.db, prompt));
+  }
+  return ids;
+}
+
+/// The training prompts of an iteration: consecutive slices of one shuffled order, from the start again when it is used up.
+std::vector<std::int64_t> slice_of(const std::vector<std::int64_t>& order, std::int64_t index, std::int64_t iterations, std::int64_t per_iteration) {
+  const auto size = static_cast<std::int64_t>(order.size());
+  std::int64_t begin = (index - 1) * per_iteration, end = begin + per_iteration;
+  if (per_iteration == 0) {
+    const std::int64_t parts = std::max<std::int64_t>(1, iterations);
+    const std::int64_t part = (index - 1) % parts;
+    begin = size * part / parts;
+    end = size * (part + 1) / parts;
+  }
+  end = std::min(end, begin + size);
+  std::vector<std::int64_t> out;
+  for (std::int64_t i = begin; i < end; ++i) out.push_back(order[static_cast<std::size_t>(i % size)]);
+  return out;
+}
+
+}  // namespace
+
+std::vector<Message> messages_of(const store::PromptRow& prompt) {
+  std::vector<Message> messages;
+  for (const nlohmann::json& message : nlohmann::json::parse(prompt.messages)) messages.push_back({message.at("role"), message.at("content")});
+  return messages;
+}
+
+void store_run_prompts(RunContext& context) {
+  const DataOptions& data = context.config.data;
+  const std::int64_t iterations = context.config.run.iterations;
+  std::int64_t first_missing = 1;
+  while (first_missing <= iterations && !store::run_prompts(context.db, context.run.id, "train", first_missing).empty()) ++first_missing;
+  if (first_missing > iterations && iterations > 0) return;
+
+  std::set<std::string> seen;
+  PromptPool heldout = read_pool(context, data.heldout_prompts, seen);
+  PromptPool train = read_pool(context, data.prompts, seen);
+  const auto seed = static_cast<std::uint64_t>(context.run.seed);
+  if (data.heldout > 0) {
+    if (data.heldout >= static_cast<std::int64_t>(train.prompts.size())) {
+      throw UsageError(cat("data.heldout = ", data.heldout, ": leaves nothing of ", train.prompts.size(), " prompts to train on"));
+    }
+    std::vector<store::PromptRow> taken = take_heldout(train.prompts, data.heldout, seed);
+    std::move(taken.begin(), taken.end(), std::back_inserter(heldout.prompts));
+  }
+  if (train.prompts.empty()) throw DataError("data.prompts: no prompt is left to train on");
+
+  store::Transaction transaction(context.db);
+  const bool first_time = first_missing == 1;
+  const std::vector<std::int64_t> heldout_ids = add_all(context, heldout.prompts, kHeldout);
+  std::vector<std::int64_t> order = add_all(context, train.prompts, "train");
+  shuffle(order, RandomStream(seed, 0, 0));
+  if (first_time) {
+    store::set_run_prompts(context.db, context.run.id, kHeldout, 0, heldout_ids);
+    std::move(train.rejected.begin(), train.rejected.end(), std::back_inserter(heldout.rejected));
+    store::add_rejected_rows(context.db, context.run.id, heldout.rejected);
+  }
+  for (std::int64_t index = first_missing; index <= iterations; ++index) {
+    store::set_run_prompts(context.db, context.run.id, "train", index, slice_of(order, index, iterations, data.prompts_per_iteration));
+  }
+  transaction.commit();
+  log::info(cat("prompts: ", order.size(), " for training, ", heldout_ids.size(), " held out"));
+}
+
+}  // namespace plumb
