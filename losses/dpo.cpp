@@ -16,32 +16,34 @@ bool any_type(const DpoOptions& options, bool DpoType::*flag) {
                      [&](const std::string& name) { return find_dpo_type(name).*flag; });
 }
 
-void check(const DpoOptions& o) {
-  if (o.loss_type.empty()) throw UsageError("dpo.loss_type: expected at least one loss type");
-  if (!o.loss_weights.empty() && o.loss_weights.size() != o.loss_type.size()) {
-    throw UsageError(cat("dpo.loss_weights: ", o.loss_weights.size(), " weights for ",
-                         o.loss_type.size(), " loss types; give one for each, or none"));
-  }
+void check(const DpoOptions& o, const std::string& section) {
+  const auto reject = [&](const char* option, const auto&... text) {
+    throw UsageError(cat(section, ".", option, ": ", text...));
+  };
   const auto uses = [&](const char* name) {
     return std::find(o.loss_type.begin(), o.loss_type.end(), name) != o.loss_type.end();
   };
+  if (o.loss_type.empty()) reject("loss_type", "expected at least one loss type");
+  if (!o.loss_weights.empty() && o.loss_weights.size() != o.loss_type.size()) {
+    reject("loss_weights", o.loss_weights.size(), " weights for ", o.loss_type.size(),
+           " loss types; give one for each, or none");
+  }
   if (uses("exo_pair") && o.label_smoothing <= 0.0) {
-    throw UsageError("dpo.label_smoothing = 0: exo_pair needs a value above 0, such as 0.001");
+    reject("label_smoothing", "exo_pair needs a value above 0, such as 0.001");
   }
   if (uses("robust") && o.label_smoothing >= 0.5) {
-    throw UsageError("dpo.label_smoothing: robust needs a value below 0.5");
+    reject("label_smoothing", "robust needs a value below 0.5");
   }
   if (o.label_smoothing > 0.0 && !any_type(o, &DpoType::reads_smoothing)) {
-    throw UsageError(
-        "dpo.label_smoothing has no effect on the chosen loss types; use loss_type = "
-        "cdpo for a smoothed sigmoid, or set it to 0");
+    reject(
+        "label_smoothing",
+        "has no effect on the chosen loss types; use cdpo for a smoothed sigmoid, or set it to 0");
   }
   if (o.dpo_lambda != 1.0 && !any_type(o, &DpoType::reads_z)) {
-    throw UsageError("dpo.dpo_lambda has no effect on the chosen loss types; set it to 1");
+    reject("dpo_lambda", "has no effect on the chosen loss types; set it to 1");
   }
   if (o.use_weighting && any_type(o, &DpoType::coupled)) {
-    throw UsageError(
-        "dpo.use_weighting: aot and aot_unpaired sort over pairs and cannot be weighted");
+    reject("use_weighting", "aot and aot_unpaired sort over pairs and cannot be weighted");
   }
 }
 
@@ -98,7 +100,9 @@ at::Tensor policy_weight(const ResponseSide& side) {
 
 }  // namespace
 
-DpoLoss::DpoLoss(Options options) : options_(std::move(options)) { check(options_); }
+DpoLoss::DpoLoss(Options options, const std::string& section) : options_(std::move(options)) {
+  check(options_, section);
+}
 
 Needs DpoLoss::needs() const {
   return {.reference = !options_.reference_free,

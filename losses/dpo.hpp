@@ -14,7 +14,7 @@ namespace plumb {
 struct DpoOptions {
   double beta = 0.1;
   std::vector<std::string> loss_type{"sigmoid"};
-  std::vector<double> loss_weights;
+  std::vector<double> loss_weights{};
   double label_smoothing = 0.0;
   std::string f_divergence_type = "reverse_kl";
   double f_alpha_divergence_coef = 0.5;
@@ -55,15 +55,15 @@ struct DpoOptions {
 /// Worth log 2 per pair while the policy equals the reference. With a soft label C the loss is C
 /// L(w, l) + (1 - C) L(l, w), which is CREAM's loss (arXiv:2410.12735) for `sigmoid`. LD-DPO is
 /// arXiv:2409.06411, WPO arXiv:2406.11827, DPO-Shift arXiv:2502.07599.
-class DpoLoss final : public PairwiseLoss {
+class DpoLoss : public PairwiseLoss {
  public:
   using Options = DpoOptions;
   static constexpr std::string_view kName = "dpo", kPaper = "2305.18290",
                                     kSummary =
                                         "logistic loss on the log-ratio margin, and its family";
 
-  /// Throws UsageError if options contradict each other.
-  explicit DpoLoss(Options options);
+  /// Throws UsageError, naming the options' section, if options contradict each other.
+  explicit DpoLoss(Options options, const std::string& section = "dpo");
   Needs needs() const override;
   std::vector<TermInfo> terms() const override;
   PairTerms pair_terms(const PreferenceBatch& batch) const override;

@@ -20,9 +20,9 @@ Tensor z(const PairScores& s, const DpoOptions& o) { return (s.fa - s.fb * o.dpo
 
 Tensor length_normalised(const PairScores& s) { return s.fa / s.n_w - s.fb / s.n_l; }
 
-Tensor smoothed(const Tensor& z, double e) { return softplus(-z) * (1.0 - e) + softplus(z) * e; }
+Tensor smoothed(const Tensor& z, double e) { return log1p_exp(-z) * (1.0 - e) + log1p_exp(z) * e; }
 
-Tensor sigmoid(const PairScores& s, const DpoOptions& o) { return softplus(-z(s, o)); }
+Tensor sigmoid(const PairScores& s, const DpoOptions& o) { return log1p_exp(-z(s, o)); }
 
 Tensor hinge(const PairScores& s, const DpoOptions& o) { return (1.0 - z(s, o)).relu(); }
 
@@ -33,22 +33,22 @@ Tensor ipo(const PairScores& s, const DpoOptions& o) {
 Tensor exo_pair(const PairScores& s, const DpoOptions& o) {
   const Tensor x = z(s, o), q = at::sigmoid(x);
   const double e = o.label_smoothing;
-  return q * (-softplus(-x) - std::log1p(-e)) + (1.0 - q) * (-softplus(x) - std::log(e));
+  return q * (-log1p_exp(-x) - std::log1p(-e)) + (1.0 - q) * (-log1p_exp(x) - std::log(e));
 }
 
 Tensor nca_pair(const PairScores& s, const DpoOptions& o) {
   const Tensor chosen = s.fa * o.beta, rejected = s.fb * o.beta;
-  return softplus(-chosen) + (softplus(chosen) + softplus(rejected)) * 0.5;
+  return log1p_exp(-chosen) + (log1p_exp(chosen) + log1p_exp(rejected)) * 0.5;
 }
 
 Tensor robust(const PairScores& s, const DpoOptions& o) {
   const Tensor x = z(s, o);
   const double e = o.label_smoothing;
-  return (softplus(-x) * (1.0 - e) - softplus(x) * e) / (1.0 - 2.0 * e);
+  return (log1p_exp(-x) * (1.0 - e) - log1p_exp(x) * e) / (1.0 - 2.0 * e);
 }
 
 Tensor bco_pair(const PairScores& s, const DpoOptions& o) {
-  return softplus(-(s.fa * o.beta)) + softplus(s.fb * o.beta);
+  return log1p_exp(-(s.fa * o.beta)) + log1p_exp(s.fb * o.beta);
 }
 
 Tensor sppo_hard(const PairScores& s, const DpoOptions& o) {
@@ -76,13 +76,13 @@ Tensor apo_down(const PairScores& s, const DpoOptions& o) {
 
 Tensor discopop(const PairScores& s, const DpoOptions& o) {
   const Tensor x = z(s, o), blend = at::sigmoid(x / o.discopop_tau);
-  return softplus(-x) * (1.0 - blend) + (-x).exp() * blend;
+  return log1p_exp(-x) * (1.0 - blend) + (-x).exp() * blend;
 }
 
 Tensor sft(const PairScores& s, const DpoOptions&) { return s.nll_w; }
 
 Tensor sigmoid_norm(const PairScores& s, const DpoOptions& o) {
-  return softplus(-(length_normalised(s) * o.beta));
+  return log1p_exp(-(length_normalised(s) * o.beta));
 }
 
 Tensor cdpo(const PairScores& s, const DpoOptions& o) {

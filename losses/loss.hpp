@@ -66,7 +66,7 @@ struct Metric {
 
 struct LossOutput {
   std::vector<at::Tensor> sums;  // [] each, in the order of terms(), without their weights, carries gradient
-  at::Tensor pair_loss;          // [B] detached, all pair terms weighted: the ledger's loss
+  at::Tensor pair_loss;          // [B] detached, all terms weighted, token terms as the pair's own token mean: the ledger's loss
   at::Tensor margin;             // [B] detached implicit reward margin, beta (a - b) or the loss's own
   std::vector<Metric> metrics;
   at::Tensor history;            // [B, 3] float64 to be kept with the pairs; undefined unless Needs::history

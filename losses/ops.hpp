@@ -10,12 +10,12 @@
 namespace plumb {
 
 /// log(1 + e^x), exact in both tails. Differentiable twice.
-inline at::Tensor softplus(const at::Tensor& x) { return -at::log_sigmoid(-x); }
+inline at::Tensor log1p_exp(const at::Tensor& x) { return -at::log_sigmoid(-x); }
 
-/// p softplus(-z) + (1 - p) softplus(z): cross-entropy of a target p against sigmoid(z).
+/// p log1p_exp(-z) + (1 - p) log1p_exp(z): cross-entropy of a target p against sigmoid(z).
 /// @param z [B]  @param p [B], in [0, 1]
 inline at::Tensor soft_logistic(const at::Tensor& z, const at::Tensor& p) {
-  return p * softplus(-z) + (1.0 - p) * softplus(z);
+  return p * log1p_exp(-z) + (1.0 - p) * log1p_exp(z);
 }
 
 }  // namespace plumb

@@ -43,6 +43,18 @@ void expect_batch(const Needs& needs, const PreferenceBatch& batch) {
   expects(!needs.history || batch.history.defined(), "the history of every pair");
 }
 
+/// Divisor of each pair alone. [B]
+at::Tensor own_units(Per per, const PreferenceBatch& batch) {
+  std::vector<double> own(static_cast<std::size_t>(batch.pairs()),
+                          per == Per::kResponse ? 2.0 : 1.0);
+  for (std::size_t i = 0;
+       i < own.size() && (per == Per::kChosenToken || per == Per::kSequenceToken); ++i) {
+    own[i] = static_cast<double>(batch.chosen.offsets[i + 1] - batch.chosen.offsets[i]);
+    if (per == Per::kSequenceToken) own[i] += static_cast<double>(batch.prompt_lengths[i] - 1);
+  }
+  return at::tensor(own, at::kDouble).to(batch.chosen.logps.device());
+}
+
 }  // namespace
 
 std::int64_t units(Per per, const PreferenceBatch& batch) {
@@ -72,11 +84,7 @@ LossOutput PairwiseLoss::operator()(const PreferenceBatch& batch) const {
   out.pair_loss = at::zeros({batch.pairs()}, parts.margin.options().requires_grad(false));
   for (std::size_t k = 0; k < infos.size(); ++k) {
     out.sums.push_back(parts.values[k].sum());
-    if (infos[k].per == Per::kPair) {
-      out.pair_loss.add_(parts.values[k].detach(), infos[k].weight);
-    } else if (infos[k].per == Per::kResponse) {
-      out.pair_loss.add_(parts.values[k].detach(), infos[k].weight / 2);
-    }
+    out.pair_loss.add_(parts.values[k].detach() / own_units(infos[k].per, batch), infos[k].weight);
   }
   out.margin = parts.margin.detach();
   out.metrics = std::move(parts.metrics);

@@ -14,8 +14,8 @@ namespace plumb {
 struct PairTerms {
   std::vector<at::Tensor> values;  // of every term, in the order of terms(), without its weight
   at::Tensor margin;               // implicit reward margin
-  std::vector<Metric> metrics;
-  at::Tensor history;  // [B, 3] what to remember of each pair; undefined unless Needs::history
+  std::vector<Metric> metrics{};
+  at::Tensor history{};  // [B, 3] what to remember of each pair; undefined unless Needs::history
 };
 
 /// A loss that is a sum over pairs. Modifiers (T-REG, reweighting, early-learning regularisation)

@@ -2,7 +2,22 @@
 
 #include "core/error.hpp"
 #include "core/strings.hpp"
+#include "losses/bco.hpp"
 #include "losses/dpo.hpp"
+#include "losses/dpo_shortcuts.hpp"
+#include "losses/elr.hpp"
+#include "losses/genarm.hpp"
+#include "losses/kto.hpp"
+#include "losses/orpo.hpp"
+#include "losses/rapo.hpp"
+#include "losses/reweight.hpp"
+#include "losses/rpo.hpp"
+#include "losses/rrpo.hpp"
+#include "losses/sft.hpp"
+#include "losses/simpo.hpp"
+#include "losses/spans.hpp"
+#include "losses/tdpo.hpp"
+#include "losses/treg.hpp"
 
 namespace plumb {
 namespace {
@@ -14,6 +29,19 @@ LossEntry entry() {
           [] { return declared<Options>(std::string(Loss::kName)); },
           [](const OptionValues& values) -> std::unique_ptr<PairwiseLoss> {
             return std::make_unique<Loss>(values.read<Options>(std::string(Loss::kName)));
+          }};
+}
+
+template <class Modifier>
+ModifierEntry modifier_entry() {
+  using Options = typename Modifier::Options;
+  return {std::string(Modifier::kName), std::string(Modifier::kPaper),
+          std::string(Modifier::kSummary),
+          [] { return declared<Options>(std::string(Modifier::kName)); },
+          [](std::unique_ptr<PairwiseLoss> base,
+             const OptionValues& values) -> std::unique_ptr<PairwiseLoss> {
+            return std::make_unique<Modifier>(std::move(base),
+                                              values.read<Options>(std::string(Modifier::kName)));
           }};
 }
 
@@ -37,17 +65,34 @@ void append(std::vector<Option>& all, std::vector<Option> more) {
 }  // namespace
 
 const std::vector<LossEntry>& losses() {
-  static const std::vector<LossEntry> rows{entry<DpoLoss>()};
+  static const std::vector<LossEntry> rows{entry<DpoLoss>(),   entry<RpoLoss>(),  entry<RrpoLoss>(),
+                                           entry<SimpoLoss>(), entry<IpoLoss>(),  entry<CdpoLoss>(),
+                                           entry<TdpoLoss>(),  entry<OrpoLoss>(), entry<KtoLoss>(),
+                                           entry<BcoLoss>(),   entry<RapoLoss>(), entry<SftLoss>(),
+                                           entry<GenarmLoss>()};
+  return rows;
+}
+
+const std::vector<ModifierEntry>& modifiers() {
+  static const std::vector<ModifierEntry> rows{modifier_entry<TregModifier>(),
+                                               modifier_entry<ElrModifier>(),
+                                               modifier_entry<ReweightModifier>()};
   return rows;
 }
 
 std::unique_ptr<PreferenceLoss> make_loss(const std::string& name, const OptionValues& values) {
-  return find(losses(), "loss.name", name).make(values);
+  std::unique_ptr<PairwiseLoss> loss = find(losses(), "loss.name", name).make(values);
+  for (const std::string& modifier : values.read<LossChoice>("loss").modifier) {
+    loss = find(modifiers(), "loss.modifier", modifier).wrap(std::move(loss), values);
+  }
+  return loss;
 }
 
 std::vector<Option> loss_options() {
   std::vector<Option> all = declared<LossChoice>("loss");
   for (const LossEntry& row : losses()) append(all, row.options());
+  for (const ModifierEntry& row : modifiers()) append(all, row.options());
+  append(all, declared<SpanOptions>("spans"));
   return all;
 }
 

@@ -16,7 +16,7 @@ struct LossChoice {
   std::vector<std::string> modifier;
   static void describe(auto& self, auto&& field) {
     field("name", self.name, "preference loss; `plumb list losses` shows all");
-    field("modifier", self.modifier, "what changes the loss, innermost first: treg, elr, reweight");
+    field("modifier", self.modifier, "what changes the loss, innermost first: elr, treg, reweight");
   }
 };
 
@@ -30,11 +30,23 @@ struct LossEntry {
 };
 const std::vector<LossEntry>& losses();
 
+/// One row per modifier; a modifier wraps any loss.
+struct ModifierEntry {
+  std::string name;
+  std::string paper;
+  std::string summary;
+  std::vector<Option> (*options)();
+  std::unique_ptr<PairwiseLoss> (*wrap)(std::unique_ptr<PairwiseLoss> base,
+                                        const OptionValues& values);
+};
+const std::vector<ModifierEntry>& modifiers();
+
 /// Makes the loss `name`, wrapped in the modifiers of `loss.modifier`.
 /// Throws UsageError for an unknown name (with the nearest known one) or a wrong option.
 std::unique_ptr<PreferenceLoss> make_loss(const std::string& name, const OptionValues& values);
 
-/// Every option that decides a loss: the sections `loss`, of each loss and of each modifier.
+/// Every option that decides a loss: the sections `loss`, `spans`, of each loss and of each
+/// modifier.
 std::vector<Option> loss_options();
 
 }  // namespace plumb
