@@ -68,17 +68,22 @@ std::string type_name() {
   else return "list";
 }
 
+/// "section.name", or the bare name for an empty section.
+inline std::string key_of(const std::string& section, const char* name) {
+  return section.empty() ? name : section + "." + name;
+}
+
 template <class T>
 Option make(const std::string& section, const char* name, const T& value, const char* help) {
-  return {section + "." + name, type_name<T>(), format(value), help, std::nullopt, {}};
+  return {key_of(section, name), type_name<T>(), format(value), help, std::nullopt, {}};
 }
 template <class T>
 Option make(const std::string& section, const char* name, const T& value, Range range, const char* help) {
-  return {section + "." + name, type_name<T>(), format(value), help, range, {}};
+  return {key_of(section, name), type_name<T>(), format(value), help, range, {}};
 }
 template <class T>
 Option make(const std::string& section, const char* name, const T& value, Choices choices, const char* help) {
-  return {section + "." + name, type_name<T>(), format(value), help, std::nullopt, std::move(choices.names)};
+  return {key_of(section, name), type_name<T>(), format(value), help, std::nullopt, std::move(choices.names)};
 }
 
 }  // namespace option_detail
