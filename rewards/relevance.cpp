@@ -1,0 +1,110 @@
+#include "rewards/relevance.hpp"
+
+#include <cmath>
+#include <string_view>
+#include <unordered_map>
+
+#include "core/error.hpp"
+#include "text/unicode.hpp"
+#include "text/words.hpp"
+
+namespace plumb {
+namespace {
+
+/// Distinct texts in order of appearance.
+class DistinctTexts {
+ public:
+  std::size_t add(std::string_view text) {
+    const auto [entry, added] = numbers_.try_emplace(text, texts_.size());
+    if (added) texts_.emplace_back(text);
+    return entry->second;
+  }
+  const std::vector<std::string>& texts() const { return texts_; }
+
+ private:
+  std::unordered_map<std::string_view, std::size_t> numbers_;
+  std::vector<std::string> texts_;
+};
+
+double dot(std::span<const float> a, std::span<const float> b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += double{a[i]} * double{b[i]};
+  return sum;
+}
+
+std::string lower_case(std::string_view word) {
+  std::string out;
+  while (!word.empty()) {
+    const unicode::CodePoint point = unicode::first(word);
+    unicode::append_lowercase(out, point.value);
+    word.remove_prefix(point.size);
+  }
+  return out;
+}
+
+using Counts = std::unordered_map<std::string, double>;
+
+Counts count_words(std::string_view text) {
+  Counts counts;
+  for (const std::string_view word : wordpunct(text)) counts[lower_case(word)] += 1;
+  return counts;
+}
+
+double dot(const Counts& a, const Counts& b) {
+  double sum = 0;
+  for (const auto& [word, count] : a) {
+    const auto other = b.find(word);
+    if (other != b.end()) sum += count * other->second;
+  }
+  return sum;
+}
+
+double cosine(double product, double square_a, double square_b) {
+  const double norm = std::sqrt(square_a) * std::sqrt(square_b);
+  return norm > 0 ? product / norm : 0.0;
+}
+
+}  // namespace
+
+double similarity(std::span<const float> a, std::span<const float> b, Similarity kind) {
+  expects(a.size() == b.size(), "embeddings of one length");
+  const double product = dot(a, b);
+  return kind == Similarity::kDot ? product : cosine(product, dot(a, a), dot(b, b));
+}
+
+EncoderRelevance::EncoderRelevance(std::shared_ptr<const Encoder> encoder, Similarity similarity,
+                                   bool keep_end)
+    : encoder_(std::move(encoder)), similarity_(similarity), keep_end_(keep_end) {}
+
+std::vector<double> EncoderRelevance::relevance(std::span<const TextPair> pairs) const {
+  DistinctTexts texts;
+  std::vector<std::pair<std::size_t, std::size_t>> rows;
+  for (const TextPair& pair : pairs) {
+    const std::size_t query = texts.add(pair.query);
+    rows.emplace_back(query, texts.add(pair.response));
+  }
+  std::vector<double> values;
+  if (rows.empty()) return values;
+  const at::Tensor embeddings = encoder_->embed(texts.texts(), keep_end_).cpu().contiguous();
+  const auto width = static_cast<std::size_t>(embeddings.size(1));
+  const auto row = [&](std::size_t text) {
+    return std::span(embeddings.const_data_ptr<float>() + text * width, width);
+  };
+  for (const auto& [query, response] : rows) {
+    values.push_back(similarity(row(query), row(response), similarity_));
+  }
+  return values;
+}
+
+std::string EncoderRelevance::content_hash() const { return encoder_->content_hash(); }
+
+std::vector<double> LexicalRelevance::relevance(std::span<const TextPair> pairs) const {
+  std::vector<double> values;
+  for (const TextPair& pair : pairs) {
+    const Counts query = count_words(pair.query), response = count_words(pair.response);
+    values.push_back(cosine(dot(query, response), dot(query, query), dot(response, response)));
+  }
+  return values;
+}
+
+}  // namespace plumb

@@ -1,0 +1,121 @@
+#include "rewards/response_text.hpp"
+
+#include <algorithm>
+
+#include "core/error.hpp"
+#include "text/unicode.hpp"
+#include "text/words.hpp"
+
+namespace plumb {
+namespace {
+
+struct RoleMarks {
+  const char* format;
+  const char* user;
+  const char* assistant;
+};
+
+constexpr RoleMarks kRoleMarks[] = {
+    {"alpaca", "### Instruction:", "### Response:"},
+    {"chatml", "<|im_start|>user", "<|im_start|>assistant"},
+    {"gemma", "<start_of_turn>user", "<start_of_turn>model"},
+    {"human", "Human:", "Assistant:"},
+    {"llama2", "[INST]", "[/INST]"},
+    {"llama3", "<|start_header_id|>user", "<|start_header_id|>assistant"},
+    {"vicuna", "USER:", "ASSISTANT:"},
+    {"zephyr", "<|user|>", "<|assistant|>"},
+};
+
+constexpr std::string_view kNewlineOrSpace = "\n ";
+
+std::string_view strip(std::string_view text, std::string_view characters) {
+  const std::size_t begin = text.find_first_not_of(characters);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(characters) - begin + 1);
+}
+
+std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
+  std::string out;
+  for (std::size_t at = text.find(from); at != std::string_view::npos; at = text.find(from)) {
+    out += text.substr(0, at);
+    out += to;
+    text.remove_prefix(at + from.size());
+  }
+  return out += text;
+}
+
+std::string clean_turn(const std::string& content) {
+  const std::string marked = replaced(replaced(content, "### Input:\n", " "), "</s>", "");
+  return std::string(strip(replaced(marked, " : ", " "), "\n: "));
+}
+
+/// White space as Python's `\s` has it.
+bool is_space(char32_t code_point) {
+  return unicode::is_space(code_point) || (code_point >= 0x1C && code_point <= 0x1F);
+}
+
+std::string collapse_white_space(std::string_view text) {
+  std::string out;
+  bool pending = false;
+  while (!text.empty()) {
+    const unicode::CodePoint point = unicode::first(text);
+    if (is_space(point.value)) {
+      pending = !out.empty();
+    } else {
+      if (pending) out += ' ';
+      pending = false;
+      out += text.substr(0, point.size);
+    }
+    text.remove_prefix(point.size);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::string> stop_format_names() {
+  std::vector<std::string> names{"none"};
+  for (const RoleMarks& marks : kRoleMarks) names.emplace_back(marks.format);
+  return names;
+}
+
+std::vector<std::string> stop_texts(const std::string& format, std::span<const std::string> more) {
+  std::vector<std::string> stops;
+  for (const RoleMarks& marks : kRoleMarks) {
+    if (marks.format != format) continue;
+    stops.emplace_back(marks.user);
+    stops.emplace_back(marks.assistant);
+  }
+  expects(!stops.empty() || format == "none", "a known stop format");
+  stops.insert(stops.end(), more.begin(), more.end());
+  stops.insert(stops.end(), {"\n\n\n\n", "\n\n--", "\n\n____"});
+  return stops;
+}
+
+std::string_view cut_at_stop(std::string_view response, std::span<const std::string> stops) {
+  const std::string_view text = strip(response, kNewlineOrSpace);
+  std::size_t end = text.size();
+  for (const std::string& stop : stops) end = std::min(end, text.find(stop));
+  return strip(text.substr(0, end), kNewlineOrSpace);
+}
+
+std::string clean_query(std::span<const Message> messages) {
+  std::string query;
+  for (const Message& message : messages) {
+    if (message.role == "user") query += clean_turn(message.content) + ' ';
+  }
+  return collapse_white_space(query);
+}
+
+std::vector<std::string> word_windows(const std::string& text, std::size_t words_per_window) {
+  const auto words = wordpunct(text);
+  if (words_per_window == 0 || words.size() <= words_per_window) return {text};
+  std::vector<std::string> windows;
+  for (std::size_t first = 0; first < words.size(); first += words_per_window) {
+    const std::string_view last = words[std::min(first + words_per_window, words.size()) - 1];
+    windows.emplace_back(words[first].data(), last.data() + last.size());
+  }
+  return windows;
+}
+
+}  // namespace plumb

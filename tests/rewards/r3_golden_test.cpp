@@ -1,0 +1,95 @@
+#include <cmath>
+#include <memory>
+
+#include "rewards/r3.hpp"
+#include "support/catch.hpp"
+#include "support/files.hpp"
+
+using namespace plumb;
+using Catch::Matchers::WithinAbs;
+using Catch::Matchers::WithinRel;
+
+namespace {
+
+/// Relevance values given in the order of the pairs; keeps the queries it was asked for.
+class GivenRelevance final : public RelevanceBackend {
+ public:
+  explicit GivenRelevance(std::vector<double> values) : values_(std::move(values)) {}
+  std::vector<double> relevance(std::span<const TextPair> pairs) const override {
+    for (const TextPair& pair : pairs) queries.push_back(pair.query);
+    return pairs.empty() ? std::vector<double>{} : values_;
+  }
+  mutable std::vector<std::string> queries;
+
+ private:
+  std::vector<double> values_;
+};
+
+std::vector<RewardSample> golden_samples(const nlohmann::json& golden) {
+  std::vector<RewardSample> samples;
+  for (const auto& item : golden["items"]) {
+    RewardSample& sample = samples.emplace_back();
+    sample.messages = {{"user", item["instruction"]}};
+    sample.response = item["response"];
+    sample.reference = item["output"].get<std::string>();
+    sample.kind = item["qtype"].get<std::string>();
+  }
+  return samples;
+}
+
+}  // namespace
+
+TEST_CASE("F agrees with the R^3 code", "[rewards][r3][golden]") {
+  R3Options options;
+  options.similarity = "dot";
+  const auto golden = test::golden("r3.json");
+  for (const auto& line : golden["line"]) {
+    const R3Formula formula(options, line["max_sequence_length"].get<std::int64_t>());
+    for (std::size_t i = 0; i < line["value"].size(); ++i) {
+      CHECK_THAT(formula.f(test::number(line["value"][i])),
+                 WithinRel(test::number(line["F"][i]), 1e-12));
+    }
+  }
+}
+
+TEST_CASE("dot products of pooled states agree with the R^3 code", "[rewards][r3][golden]") {
+  const auto golden = test::golden("r3.json");
+  for (const auto& row : golden["pooled"]) {
+    const auto embedding = row["embedding"].get<std::vector<std::vector<float>>>();
+    const std::size_t n = row["score"].size();
+    for (std::size_t i = 0; i < n; ++i) {
+      CHECK_THAT(similarity(embedding[i], embedding[n + i], Similarity::kDot),
+                 WithinAbs(test::number(row["score"][i]), 1e-6));
+    }
+  }
+}
+
+// All seven combinations of switches the golden file has, with relevance given: float64, relative
+// 1e-10.
+TEST_CASE("rewards agree with the R^3 code for given relevance", "[rewards][r3][golden]") {
+  const auto golden = test::golden("r3.json");
+  const auto samples = golden_samples(golden);
+  const auto relevance = golden["relevance_given"].get<std::vector<double>>();
+  CHECK(golden["rewards"].size() == 7);
+  for (const auto& row : golden["rewards"]) {
+    R3Options options;
+    options.similarity = "dot";
+    options.negative = "keep";
+    options.empty = "score";
+    options.stop_format = golden["prompt_template"].get<std::string>();
+    options.length_incentive = row["length_incentive"];
+    options.repetition_penalty = row["repetition_penalty"];
+    options.relevance_scaling = row["relevance_scaling"];
+    options.reward_branching = row["reward_branching"];
+    const auto backend = std::make_shared<GivenRelevance>(relevance);
+    const auto scores = R3Reward(options, backend, 512).score(samples);
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      INFO(row["query_used"][i] << " / " << samples[i].response.substr(0, 60));
+      REQUIRE(scores[i].value);
+      const double expected = test::number(row["reward_given"][i]);
+      CHECK(std::abs(*scores[i].value - expected) <= 1e-10 * std::abs(expected) + 1e-12);
+      if (options.relevance_scaling)
+        CHECK(backend->queries[i] == row["query_used"][i].get<std::string>());
+    }
+  }
+}
