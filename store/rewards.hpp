@@ -13,7 +13,8 @@ struct RewardModuleRow {
 /// Id of the module with this name, version and config, added if new.
 std::int64_t reward_module(Database& db, const RewardModuleRow& module);
 /// Id of the newest module with this name that has scored samples of the iteration.
-std::optional<std::int64_t> find_reward_module(const Database& db, std::int64_t iteration_id, const std::string& name);
+std::optional<std::int64_t> find_reward_module(const Database& db, std::int64_t iteration_id,
+                                               const std::string& name);
 
 struct RewardRow {
   std::int64_t sample_id = 0, module_id = 0;
@@ -26,9 +27,12 @@ struct RewardRow {
 /// Adds or replaces (a failed score that was retried).
 void add_reward(Database& db, const RewardRow& reward);
 /// Samples of the iteration (all suites) that the module has not scored, or scored with an error.
-std::vector<std::int64_t> unscored_samples(const Database& db, std::int64_t iteration_id, std::int64_t module_id);
+std::vector<std::int64_t> unscored_samples(const Database& db, std::int64_t iteration_id,
+                                           std::int64_t module_id);
 /// (sample id, score) of a suite; samples without score are left out.
-std::vector<std::pair<std::int64_t, double>> scores(const Database& db, std::int64_t iteration_id, const std::string& suite, std::int64_t module_id);
+std::vector<std::pair<std::int64_t, double>> scores(const Database& db, std::int64_t iteration_id,
+                                                    const std::string& suite,
+                                                    std::int64_t module_id);
 std::vector<RewardRow> rewards_of_sample(const Database& db, std::int64_t sample_id);
 
 }  // namespace plumb::store

@@ -24,7 +24,8 @@ struct StepRow {
 /// Writes step, metrics and ledger in one transaction.
 void add_step(Database& db, const StepRow& step);
 /// Forgets the steps after a restored checkpoint: they will be done again.
-void remove_steps_after(Database& db, std::int64_t run_id, std::int64_t iteration_id, std::int64_t global_step);
+void remove_steps_after(Database& db, std::int64_t run_id, std::int64_t iteration_id,
+                        std::int64_t global_step);
 std::optional<std::int64_t> last_step(const Database& db, std::int64_t run_id);
 
 struct EvaluationRow {
@@ -35,11 +36,12 @@ struct EvaluationRow {
   double value = 0;
   std::optional<double> ci_low, ci_high;  // 95 % bootstrap interval
   std::optional<std::int64_t> n;
-  std::string detail;                     // JSON or ""
+  std::string detail;  // JSON or ""
 };
 /// Adds or replaces.
 void add_evaluation(Database& db, const EvaluationRow& row);
 /// All evaluations of a run by iteration, suite, metric.
-std::vector<std::pair<std::int64_t, EvaluationRow>> evaluations(const Database& db, std::int64_t run_id);  // first = iteration index
+std::vector<std::pair<std::int64_t, EvaluationRow>> evaluations(
+    const Database& db, std::int64_t run_id);  // first = iteration index
 
 }  // namespace plumb::store

@@ -1,0 +1,18 @@
+# cmake -DSCHEMA=<folder> -DOUTPUT=<file.cpp> -P embed_sql.cmake
+# Writes the SQL files as string constants: numbered migrations in order, the views, the stock queries.
+file(GLOB migrations ${SCHEMA}/[0-9][0-9][0-9]_*.sql)
+list(SORT migrations)
+set(code "#include \"store/embedded_sql.hpp\"\n\nnamespace plumb::store {\n\n")
+string(APPEND code "const std::vector<Migration>& embedded_migrations() {\n  static const std::vector<Migration> migrations{\n")
+foreach(file IN LISTS migrations)
+  get_filename_component(name ${file} NAME_WE)
+  file(READ ${file} text)
+  string(APPEND code "      {\"${name}\", R\"plumbsql(${text})plumbsql\"},\n")
+endforeach()
+string(APPEND code "  };\n  return migrations;\n}\n")
+foreach(part IN ITEMS views queries)
+  file(READ ${SCHEMA}/${part}.sql text)
+  string(APPEND code "\nconst char* embedded_${part}() {\n  return R\"plumbsql(${text})plumbsql\";\n}\n")
+endforeach()
+string(APPEND code "\n}  // namespace plumb::store\n")
+file(WRITE ${OUTPUT} "${code}")
