@@ -37,6 +37,9 @@ class PackedWeight {
   /// Packs new values of the same shape into the memory already held.
   void repack(const at::Tensor& weight);
 
+  /// The packed values as a float32 [N, K] matrix (rounded to bfloat16 if packed so).
+  at::Tensor unpacked() const;
+
   std::int64_t outputs() const;  // N
   std::int64_t inputs() const;   // K
   struct Storage;

@@ -93,6 +93,20 @@ void PackedWeight::repack(const at::Tensor& weight) {
   fill(*storage_, weight);
 }
 
+at::Tensor PackedWeight::unpacked() const {
+  if (!storage_->packed()) return storage_->plain.to(at::kFloat).contiguous();
+  const bool half = storage_->precision == Precision::kBFloat16;
+  const std::int64_t panels = storage_->panels.size(0), steps = storage_->steps();
+  return storage_->panels.view(half ? at::kBFloat16 : at::kFloat)
+      .view({panels, steps, kPanel, -1})
+      .permute({0, 2, 1, 3})
+      .reshape({panels * kPanel, -1})
+      .narrow(0, 0, storage_->outputs)
+      .narrow(1, 0, storage_->inputs)
+      .to(at::kFloat)
+      .contiguous();
+}
+
 std::int64_t PackedWeight::outputs() const { return storage_ ? storage_->outputs : 0; }
 std::int64_t PackedWeight::inputs() const { return storage_ ? storage_->inputs : 0; }
 

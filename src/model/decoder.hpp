@@ -15,30 +15,32 @@ namespace plumb {
 
 /// Optional by-products of a log-prob pass, all [R] float32.
 struct TokenStatsRequest {
-  bool entropy = false;          // entropy of the next-token distribution, nats
-  bool square_logsum = false;    // log sum_v p_v^2
-  at::Tensor reference_hidden;   // [R, H] hidden rows of a reference model: asks for KL(reference || policy)
+  bool entropy = false;           // entropy of the next-token distribution, nats
+  bool square_logsum = false;     // log sum_v p_v^2
+  at::Tensor reference_hidden{};  // [R, H] hidden rows of a reference model: asks for KL(reference
+                                  // || policy)
   const class Decoder* reference = nullptr;
 };
 struct TokenStats {
-  at::Tensor logprobs;       // [R] nats, differentiable
-  at::Tensor kl;             // [R] KL(reference || policy) over the full vocabulary, nats, differentiable; undefined if not asked
+  at::Tensor logprobs;  // [R] nats, differentiable
+  at::Tensor kl;  // [R] KL(reference || policy) over the full vocabulary, nats, differentiable;
+                  // undefined if not asked
   at::Tensor entropy;        // [R], no gradient
   at::Tensor square_logsum;  // [R], no gradient
 };
 
 struct NamedParameter {
-  std::string name;    // Hugging Face name
-  at::Tensor value;    // float32 master weight, changed in place by the optimizer
-  at::Tensor gradient; // float32, same shape; backward passes add into it
+  std::string name;     // Hugging Face name
+  at::Tensor value;     // float32 master weight, changed in place by the optimizer
+  at::Tensor gradient;  // float32, same shape; backward passes add into it
 };
 
 /// A decoder LM of the Llama family: one set of weights for training, scoring and cached decoding.
 class Decoder {
  public:
   /// Takes the weights over. `trainable` allocates gradients and keeps float32 master weights.
-  Decoder(const ModelConfig& config, const TensorMap& weights, kernels::Precision precision, bool trainable,
-          at::Device device = at::kCPU);
+  Decoder(const ModelConfig& config, const TensorMap& weights, kernels::Precision precision,
+          bool trainable, at::Device device = at::kCPU);
   ~Decoder();
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
@@ -47,13 +49,17 @@ class Decoder {
   kernels::Precision precision() const;
   at::Device device() const;
 
-  /// Hidden states after the final norm. Records the backward pass when trainable and grad mode is on.
+  /// Hidden states after the final norm. Records the backward pass when trainable and grad mode is
+  /// on.
   /// @return [N, H] in the compute dtype
   at::Tensor hidden(const RaggedBatch& batch) const;
-  /// Log-probs of `rows.targets` from hidden rows, in chunks that never hold [N, V]; float32 log-softmax.
-  TokenStats token_stats(const at::Tensor& hidden, const TokenRows& rows, const TokenStatsRequest& request = {}) const;
+  /// Log-probs of `rows.targets` from hidden rows, in chunks that never hold [N, V]; float32
+  /// log-softmax.
+  TokenStats token_stats(const at::Tensor& hidden, const TokenRows& rows,
+                         const TokenStatsRequest& request = {}) const;
   /// hidden() and token_stats() in one call.
-  TokenStats token_stats(const RaggedBatch& batch, const TokenRows& rows, const TokenStatsRequest& request = {}) const;
+  TokenStats token_stats(const RaggedBatch& batch, const TokenRows& rows,
+                         const TokenStatsRequest& request = {}) const;
   /// Full logits of given hidden rows. @param hidden [R, H] @return [R, V] float32
   at::Tensor logits(const at::Tensor& hidden_rows) const;
 
