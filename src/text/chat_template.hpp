@@ -26,10 +26,11 @@ struct RenderedChat {
 /// A named chat format. Values are cheap to copy; the table of all formats is in chat_template.cpp.
 class ChatTemplate {
  public:
-  /// One of `names()`: raw, chatml, smollm2, qwen2.5, qwen3, llama2, llama3, gemma, mistral-v1, mistral-v3, zephyr, phi3, alpaca.
-  /// Throws UsageError with the nearest name.
+  /// One of `names()`: raw, chatml, smollm2, qwen2.5, qwen3, llama2, llama3, gemma, mistral-v1,
+  /// mistral-v3, zephyr, phi3, alpaca. Throws UsageError with the nearest name.
   static ChatTemplate named(std::string_view name);
-  /// The format whose marks stand in a model's own Jinja template. Throws DataError naming the choices if none fits.
+  /// The format whose marks stand in a model's own Jinja template. Throws DataError naming the
+  /// choices if none fits.
   static ChatTemplate detect(std::string_view jinja);
   static std::vector<std::string> names();
 
@@ -38,7 +39,8 @@ class ChatTemplate {
   /// Throws DataError if the roles do not fit the format.
   RenderedChat render(std::span<const Message> messages, bool generation_prompt) const;
   /// Ids of render(): special tokens of the format become ids, those inside of contents do not.
-  std::vector<std::int32_t> encode(const Tokenizer& tokenizer, std::span<const Message> messages, bool generation_prompt) const;
+  std::vector<std::int32_t> encode(const Tokenizer& tokenizer, std::span<const Message> messages,
+                                   bool generation_prompt) const;
   /// Text that ends an assistant's turn in this format, e.g. "<|im_end|>"; empty if only EOS does.
   std::string end_of_turn() const;
   /// A Jinja text that renders the same, to be stored beside saved models.

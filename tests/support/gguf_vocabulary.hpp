@@ -9,14 +9,16 @@
 #include "files.hpp"
 #include "text/tokenizer.hpp"
 
-/// The vocabulary of a GGUF file, for tests of the text folder, which may not include the model folder's reader.
+/// The vocabulary of a GGUF file, for tests of the text folder, which may not include the model
+/// folder's reader.
 namespace plumb::test {
 
 class GgufMetadata {
  public:
   explicit GgufMetadata(const std::filesystem::path& file) : in_(file, std::ios::binary) {
     in_.exceptions(std::ios::failbit | std::ios::badbit);
-    if (number<std::uint32_t>() != 0x46554747) throw std::runtime_error("not a GGUF file: " + file.string());
+    if (number<std::uint32_t>() != 0x46554747)
+      throw std::runtime_error("not a GGUF file: " + file.string());
     number<std::uint32_t>();  // version
     number<std::uint64_t>();  // tensors
     for (auto left = number<std::uint64_t>(); left > 0; --left) {
@@ -52,7 +54,8 @@ class GgufMetadata {
         append(key, text());
       } else {
         const std::int64_t bits = integer(element);
-        if (key == "tokenizer.ggml.token_type") vocabulary.token_types.push_back(static_cast<std::int32_t>(bits));
+        if (key == "tokenizer.ggml.token_type")
+          vocabulary.token_types.push_back(static_cast<std::int32_t>(bits));
       }
     }
   }
@@ -66,8 +69,10 @@ class GgufMetadata {
   }
 
   void append(const std::string& key, std::string value) {
-    if (key == "tokenizer.ggml.tokens") vocabulary.tokens.push_back(std::move(value));
-    else if (key == "tokenizer.ggml.merges") vocabulary.merges.push_back(std::move(value));
+    if (key == "tokenizer.ggml.tokens")
+      vocabulary.tokens.push_back(std::move(value));
+    else if (key == "tokenizer.ggml.merges")
+      vocabulary.merges.push_back(std::move(value));
   }
 
   void keep(const std::string& key, const std::string& value) {
