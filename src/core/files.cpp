@@ -77,6 +77,18 @@ void write_file_atomically(const fs::path& file, std::string_view contents) {
   write_file_atomically(file, [&](int fd) { write_all(fd, contents.data(), contents.size(), file); });
 }
 
+void sync_folder(const fs::path& folder) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    const int fd = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) fail(entry.path(), "be opened");
+    const int failed = ::fsync(fd);
+    ::close(fd);
+    if (failed != 0) fail(entry.path(), "be flushed to the disk");
+  }
+  sync_path(folder);
+}
+
 void replace_folder(const fs::path& finished, const fs::path& target) {
   std::error_code ignored;
   if (fs::exists(target)) {

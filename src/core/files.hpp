@@ -21,6 +21,9 @@ void write_file_atomically(const std::filesystem::path& file, const std::functio
 /// Writes all bytes to a file descriptor; throws DataError naming `file` and the system's reason.
 void write_all(int fd, const void* data, std::size_t size, const std::filesystem::path& file);
 
+/// Flushes the files of a folder and its list of names to the disk. Throws DataError.
+void sync_folder(const std::filesystem::path& folder);
+
 /// Moves a finished folder to its final place, replacing what is there; both must be on one file system.
 void replace_folder(const std::filesystem::path& finished, const std::filesystem::path& target);
 

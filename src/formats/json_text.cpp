@@ -29,7 +29,7 @@ const json* find(const json& object, const char* key) {
 
 }  // namespace
 
-json parse_json_object(std::string_view text, const std::string& where) {
+json parse_json(std::string_view text, const std::string& where) {
   std::vector<std::unordered_set<std::string>> keys_at(kMaxDepth + 2);
   const auto check = [&](int depth, json::parse_event_t event, json& value) {
     if (depth > kMaxDepth) {
@@ -44,16 +44,24 @@ json parse_json_object(std::string_view text, const std::string& where) {
     return true;
   };
   try {
-    json parsed = json::parse(text, check);
-    if (!parsed.is_object()) {
-      throw DataError(cat(where, ": holds a JSON ", parsed.type_name(), ", expected an object"));
-    }
-    return parsed;
+    return json::parse(text, check);
   } catch (const json::parse_error& error) {
     throw DataError(cat(where, ": not valid JSON near byte ", error.byte));
   } catch (const json::exception& error) {
     throw DataError(cat(where, ": not readable JSON: ", error.what()));
   }
+}
+
+json parse_json_object(std::string_view text, const std::string& where) {
+  json parsed = parse_json(text, where);
+  if (!parsed.is_object()) {
+    throw DataError(cat(where, ": holds a JSON ", parsed.type_name(), ", expected an object"));
+  }
+  return parsed;
+}
+
+json read_json(const std::filesystem::path& file) {
+  return parse_json(read_file(file, kMaxFileBytes), file.string());
 }
 
 json read_json_object(const std::filesystem::path& file) {
