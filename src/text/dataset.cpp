@@ -79,8 +79,9 @@ class Reader {
       ReadRow read = read_row(object, out_.kind);
       read.row.line = line.number;
       check_repetition(read.row);
-      for (const char* code : read.warnings)
+      for (const char* code : read.warnings) {
         warn(code, row_warning(code), cat("line ", line.number));
+      }
       if (out_.rows.empty()) out_.mapping = cat(to_string(out_.kind), " rows: ", read.mapping);
       out_.rows.push_back(std::move(read.row));
     } catch (const RowFault& fault) {
@@ -95,8 +96,9 @@ class Reader {
   Dataset finish() {
     for (const auto& [code, warning] : warnings_) {
       std::string places;
-      for (const std::string& place : warning.places)
+      for (const std::string& place : warning.places) {
         places += (places.empty() ? "" : "; ") + place;
+      }
       const auto more = warning.count - static_cast<std::int64_t>(warning.places.size());
       out_.warnings.push_back(cat(code, ": ", warning.text, " (", places,
                                   more > 0 ? cat("; and ", more, " more") : "", ")"));
@@ -127,9 +129,10 @@ class Reader {
     if (!fresh && (row.id.empty() || known != ids_.end() || all_are_prompts_)) {
       throw RowFault("duplicate", cat("repeats line ", same->second));
     }
-    if (!fresh)
+    if (!fresh) {
       warn("repeated_content", "rows with other ids repeat earlier rows",
            cat("lines ", same->second, " and ", row.line));
+    }
     if (!row.id.empty()) ids_[row.id] = {row.line, content};
     const auto opposite = contents_.find(content_digest(row, true));
     if (opposite != contents_.end() && opposite->first != content) {

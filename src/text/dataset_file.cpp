@@ -67,8 +67,9 @@ std::string gunzip(Bytes packed, const std::filesystem::path& file) {
     stream.next_out = reinterpret_cast<Bytef*>(buffer.data());
     stream.avail_out = static_cast<uInt>(buffer.size());
     const int status = inflate(&stream, Z_NO_FLUSH);
-    if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)
+    if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR) {
       fail("its contents are not what was packed");
+    }
     text.append(buffer, 0, buffer.size() - stream.avail_out);
     if (text.size() > kMaxBytes) fail("it unpacks to more than 4 GiB");
     if (status == Z_STREAM_END) {
@@ -98,8 +99,9 @@ void refuse_document(Bytes text, const std::filesystem::path& file) {
     while (const auto line = all.next()) {
       if (is_json_object(trim(line->text))) return;
     }
-    if (nlohmann::json::accept(text))
+    if (nlohmann::json::accept(text)) {
       refuse(file, "one JSON object over several lines", "write each row on one line (jq -c .)");
+    }
   }
 }
 
@@ -125,8 +127,9 @@ std::string read_text(const std::filesystem::path& file) {
   }
   constexpr Bytes kMark = "\xEF\xBB\xBF";
   if (text.starts_with(kMark)) text.erase(0, kMark.size());
-  if (!Lines(text).next())
+  if (!Lines(text).next()) {
     throw DataError(cat(file.string(), ": is empty, expected at least one row of JSON"));
+  }
   const std::size_t carriage = text.find('\r');
   if (text.find('\n') == std::string::npos && carriage != std::string::npos &&
       carriage + 1 < text.size()) {

@@ -54,8 +54,9 @@ class RowBuilder {
         return true;
       }
     }
-    if (open_.back()->contains(name))
+    if (open_.back()->contains(name)) {
       throw RowFault("duplicate_key", cat("the key ", printable(name), " stands twice"));
+    }
     key_ = std::move(name);
     return true;
   }
@@ -65,9 +66,10 @@ class RowBuilder {
   }
 
   void finish() const {
-    if (!other_root_.empty())
+    if (!other_root_.empty()) {
       throw RowFault("not_an_object",
                      cat("the line is of JSON type ", other_root_, ", expected an object"));
+    }
   }
 
  private:
@@ -75,8 +77,9 @@ class RowBuilder {
 
   /// The parser's own short reason, without the text that it read.
   static std::string cause(std::string_view message) {
-    if (message.find("number overflow") != std::string_view::npos)
+    if (message.find("number overflow") != std::string_view::npos) {
       return "a number is out of range";
+    }
     const std::size_t end = message.find("; last read");
     std::size_t begin = message.rfind(" - ", end);
     if (begin == std::string_view::npos) return "syntax error";
@@ -147,9 +150,9 @@ std::string printable(std::string_view text) {
 }
 
 const json& RowObject::at(const char* name) const {
-  static const json kNull;
+  static const json null_value;
   const auto it = fields.find(name);
-  return it == fields.end() ? kNull : *it;
+  return it == fields.end() ? null_value : *it;
 }
 
 std::string RowObject::names() const {

@@ -12,9 +12,10 @@ namespace {
 using nlohmann::json;
 
 std::string read_role(const json& value, const std::string& where) {
-  if (!value.is_string())
+  if (!value.is_string()) {
     throw RowFault("wrong_type",
                    cat(where, ": the role is of type ", value.type_name(), ", expected text"));
+  }
   const std::string& name = value.get_ref<const std::string&>();
   if (name == "system" || name == "user" || name == "assistant") return name;
   if (name == "human") return "user";
@@ -27,9 +28,10 @@ std::string read_role(const json& value, const std::string& where) {
 /// other directly.
 std::string read_content(const json& value, const std::string& where) {
   if (value.is_string()) return value.get<std::string>();
-  if (!value.is_array())
+  if (!value.is_array()) {
     throw RowFault("wrong_type",
                    cat(where, ": the content is of type ", value.type_name(), ", expected text"));
+  }
   std::string text;
   for (const json& part : value) {
     if (!part.is_object() || !part.contains("type") || !part["type"].is_string()) {
@@ -42,28 +44,32 @@ std::string read_content(const json& value, const std::string& where) {
                      cat(where, ": a content part is of type ",
                          printable(part["type"].get<std::string>()), ", only text can be used"));
     }
-    if (!part.contains("text") || !part["text"].is_string())
+    if (!part.contains("text") || !part["text"].is_string()) {
       throw RowFault("wrong_type", cat(where, ": a text part holds no text"));
+    }
     text += part["text"].get_ref<const std::string&>();
   }
   return text;
 }
 
 Message read_message(const json& value, const std::string& where) {
-  if (!value.is_object())
+  if (!value.is_object()) {
     throw RowFault("wrong_type",
                    cat(where, " is of type ", value.type_name(), ", expected {role, content}"));
+  }
   const bool share = value.contains("from") && !value.contains("role");
   const char* role = share ? "from" : "role";
   const char* content = share ? "value" : "content";
-  if (!value.contains(role))
+  if (!value.contains(role)) {
     throw RowFault("wrong_type",
                    cat(where, " has no role, expected {role, content} or {from, value}"));
+  }
   if (value.contains("tool_calls") && !value["tool_calls"].is_null()) {
     throw RowFault("unsupported_content", cat(where, " calls a tool, only text can be used"));
   }
-  if (!value.contains(content))
+  if (!value.contains(content)) {
     throw RowFault("missing_field", cat(where, " has no \"", content, "\""));
+  }
   return {read_role(value[role], where), read_content(value[content], where)};
 }
 
@@ -103,8 +109,9 @@ Messages read_messages(const json& value, const std::string& field) {
                                      ", expected a list of messages"));
   }
   Messages messages;
-  for (std::size_t i = 0; i < value.size(); ++i)
+  for (std::size_t i = 0; i < value.size(); ++i) {
     messages.push_back(read_message(value[i], cat("\"", field, "\" message ", i + 1)));
+  }
   return messages;
 }
 
@@ -115,8 +122,9 @@ void check_prompt(const Messages& messages) {
     throw RowFault("bad_turn_order", cat("the prompt ends with a message by the ",
                                          messages.back().role, ", expected one by the user"));
   }
-  if (trim(messages.back().content).empty())
+  if (trim(messages.back().content).empty()) {
     throw RowFault("empty_prompt", "the prompt's last message is empty");
+  }
 }
 
 Conversation split_conversation(Messages messages) {
@@ -141,8 +149,9 @@ std::optional<Messages> read_transcript(std::string_view text) {
     const Mark& mark = *mark_at(text);
     text.remove_prefix(mark.text.size());
     std::size_t end = text.find("\n\n");
-    while (end != std::string_view::npos && mark_at(text.substr(end)) == nullptr)
+    while (end != std::string_view::npos && mark_at(text.substr(end)) == nullptr) {
       end = text.find("\n\n", end + 1);
+    }
     std::string_view content = text.substr(0, end);
     if (content.starts_with(' ')) content.remove_prefix(1);
     messages.push_back({mark.role, std::string(content)});

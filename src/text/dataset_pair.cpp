@@ -28,8 +28,9 @@ std::size_t common_messages(const Messages& a, const Messages& b) {
 
 /// The only message from `begin` on, which must be the assistant's.
 std::string single_answer(const Messages& messages, std::size_t begin, const char* field) {
-  if (begin == messages.size())
+  if (begin == messages.size()) {
     throw RowFault("empty_completion", cat("\"", field, "\" holds no answer"));
+  }
   if (messages[begin].role != "assistant") {
     throw RowFault("bad_role", cat("\"", field, "\" holds a message by the ", messages[begin].role,
                                    ", expected the assistant's answer"));
@@ -132,8 +133,9 @@ void read_message_answers(const std::optional<Prompt>& prompt, const Messages& c
 }
 
 const json& answer_field(const RowObject& row, const char* name) {
-  if (!row.present(name))
+  if (!row.present(name)) {
     throw RowFault("missing_field", cat("no \"", name, "\" (the row has ", row.names(), ")"));
+  }
   const json& value = row.at(name);
   if (!value.is_string() && !value.is_array() && !value.is_object()) {
     throw RowFault("wrong_type", cat("\"", name, "\" is of type ", value.type_name(),
@@ -162,9 +164,10 @@ std::string completion_after(const Messages& prompt, const Messages& messages, c
 PairTexts read_pair(const RowObject& row) {
   const json& chosen = answer_field(row, "chosen");
   const json& rejected = answer_field(row, "rejected");
-  if (chosen.is_string() != rejected.is_string())
+  if (chosen.is_string() != rejected.is_string()) {
     throw RowFault("wrong_type",
                    "of \"chosen\" and \"rejected\" one is text, the other is messages");
+  }
   const std::optional<Prompt> prompt = read_prompt(row);
   PairTexts out;
   if (chosen.is_string()) {

@@ -25,8 +25,9 @@ void add_history(const RowObject& row, Messages& messages) {
   };
   if (!history.is_array()) fail();
   for (const json& turn : history) {
-    if (!turn.is_array() || turn.size() != 2 || !turn[0].is_string() || !turn[1].is_string())
+    if (!turn.is_array() || turn.size() != 2 || !turn[0].is_string() || !turn[1].is_string()) {
       fail();
+    }
     messages.push_back({"user", turn[0].get<std::string>()});
     messages.push_back({"assistant", turn[1].get<std::string>()});
   }
@@ -61,8 +62,9 @@ Prompt from_messages(const RowObject& row, const char* field) {
   Prompt prompt{read_messages(row.at(field), field), cat("\"", field, "\""), false, false};
   const auto system = text_field(row, "system");
   const bool has_system = !prompt.messages.empty() && prompt.messages[0].role == "system";
-  if (system && !system->empty() && !has_system)
+  if (system && !system->empty() && !has_system) {
     prompt.messages.insert(prompt.messages.begin(), {"system", *system});
+  }
   return prompt;
 }
 
@@ -94,9 +96,10 @@ std::string required_text(const RowObject& row, const char* name) {
 std::optional<std::string> text_field(const RowObject& row, const char* name) {
   const json& value = row.at(name);
   if (value.is_null()) return std::nullopt;
-  if (!value.is_string())
+  if (!value.is_string()) {
     throw RowFault("wrong_type",
                    cat("\"", name, "\" is of type ", value.type_name(), ", expected text"));
+  }
   return value.get<std::string>();
 }
 
@@ -115,8 +118,9 @@ std::optional<Prompt> read_prompt(const RowObject& row) {
     if (input && !input->empty()) text += "\n\n" + *input;
     return from_text(row, std::move(text), "\"instruction\" with \"input\" after a blank line");
   }
-  if (row.present("input") && row.present("qtype"))
+  if (row.present("input") && row.present("qtype")) {
     return from_text(row, required_text(row, "input"), "\"input\"");
+  }
   return std::nullopt;
 }
 

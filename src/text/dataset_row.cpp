@@ -70,9 +70,10 @@ std::optional<std::string> read_qtype(const RowObject& row, ReadRow& out) {
 std::optional<double> read_score(const RowObject& row, const char* name) {
   const json& value = row.at(name);
   if (value.is_null()) return std::nullopt;
-  if (!value.is_number())
+  if (!value.is_number()) {
     throw RowFault("wrong_type",
                    cat("\"", name, "\" is of type ", value.type_name(), ", expected a number"));
+  }
   return value.get<double>();
 }
 
@@ -105,10 +106,11 @@ void read_pair_row(const RowObject& row, ReadRow& out) {
 
 Prompt required_prompt(const RowObject& row) {
   auto prompt = read_prompt(row);
-  if (!prompt)
+  if (!prompt) {
     fail_missing(row,
                  "prompt: none of \"prompt\", \"messages\", \"conversations\", \"question\", "
                  "\"instruction\"");
+  }
   return std::move(*prompt);
 }
 
@@ -117,8 +119,9 @@ void read_answered_row(const RowObject& row, ReadRow& out) {
   Prompt prompt = required_prompt(row);
   const char* name = completion_name(row);
   if (name == nullptr) {
-    if (row.present("prompt") || prompt.is_text)
+    if (row.present("prompt") || prompt.is_text) {
       fail_missing(row, "\"completion\" (or \"response\", \"output\")");
+    }
     Conversation conversation = split_conversation(std::move(prompt.messages));
     out.row.messages = std::move(conversation.prompt);
     out.row.completion = std::move(conversation.completion);
@@ -136,8 +139,9 @@ void read_answered_row(const RowObject& row, ReadRow& out) {
     throw RowFault("wrong_type", cat("\"", name, "\" is of type ", value.type_name(),
                                      ", expected text or messages"));
   }
-  if (trim(out.row.completion).empty())
+  if (trim(out.row.completion).empty()) {
     throw RowFault("empty_completion", cat("\"", name, "\" is empty"));
+  }
   out.row.messages = std::move(prompt.messages);
   out.mapping = cat("the prompt is ", prompt.source, ", the answer is \"", name, "\"");
 }
@@ -191,11 +195,13 @@ void read_prompt_row(const RowObject& row, ReadRow& out) {
 std::optional<DatasetKind> kind_of(const RowObject& row) {
   if (row.present("chosen") || row.present("rejected")) return DatasetKind::kPair;
   const char* completion = completion_name(row);
-  if (row.present("label") && (completion != nullptr || ends_with_answer(row)))
+  if (row.present("label") && (completion != nullptr || ends_with_answer(row))) {
     return DatasetKind::kUnpaired;
+  }
   if (row.present("completion") || row.present("response")) return DatasetKind::kSft;
-  if (row.present("qtype") && (has_prompt(row) || row.present("input")))
+  if (row.present("qtype") && (has_prompt(row) || row.present("input"))) {
     return DatasetKind::kPrompt;
+  }
   if (completion != nullptr || ends_with_answer(row)) return DatasetKind::kSft;
   if (has_prompt(row)) return DatasetKind::kPrompt;
   return std::nullopt;
@@ -223,13 +229,15 @@ ReadRow read_row(const RowObject& row, DatasetKind kind) {
 }
 
 const char* row_warning(std::string_view code) {
-  if (code == kScoreOrder)
+  if (code == kScoreOrder) {
     return "the score of the rejected answer is above that of the chosen one";
+  }
   if (code == kScoreTie) return "both answers have the same score";
   if (code == kScoreMissing) return "only one answer has a score; both are left out";
-  if (code == kAmbiguousPrompt)
+  if (code == kAmbiguousPrompt) {
     return "where the prompt ends is not marked; it was cut behind the last blank before the "
            "answers differ";
+  }
   if (code == kUnknownQtype) return "\"qtype\" is neither open nor constrained; it is left out";
   return "";
 }
