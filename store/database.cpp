@@ -57,9 +57,10 @@ void configure_writer(sqlite3* database, const fs::path& file) {
 
 void configure_reader(sqlite3* database) {
   sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  // temp_store first: it drops temporary views.
+  run_sql(database, "PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY");
   shadow_views(database, embedded_views());
-  run_sql(database,
-          "PRAGMA query_only = ON; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY");
+  run_sql(database, "PRAGMA query_only = ON");
 }
 
 /// A database in a folder that may not be written has no place for the WAL's index; with no WAL

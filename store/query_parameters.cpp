@@ -105,13 +105,13 @@ class Values {
     if (parse_whole(text, id)) return text;
     if (name == "run")
       return id_of(name, text, "SELECT max(run_id) FROM runs WHERE name=?",
-                   "SELECT DISTINCT name FROM runs");
+                   "SELECT name FROM runs GROUP BY name ORDER BY min(run_id)");
     if (name == "a" || name == "b") {
       return id_of(name, text,
                    "SELECT module_id FROM reward_modules m WHERE name=? ORDER BY EXISTS(SELECT 1 "
                    "FROM reward_rollup u "
                    "WHERE u.module_id=m.module_id) DESC, module_id DESC LIMIT 1",
-                   "SELECT DISTINCT name FROM reward_modules");
+                   "SELECT name FROM reward_modules GROUP BY name ORDER BY min(module_id)");
     }
     return text;
   }

@@ -30,7 +30,7 @@ INSERT INTO reference_logps(sample_id, checkpoint_id, total, vals)
 
 INSERT INTO reward_modules(module_id, name, kind, version, config, config_sha) VALUES(1, 'r3', 'r3', '1', '{}', 'a'), (2, 'genarm', 'genarm', '1', '{}', 'b');
 INSERT INTO rewards(sample_id, module_id, score, raw, components, latency_us)
-  SELECT sample_id, 1, iif(prompt_id=13, 0.5, n_tokens/100.0+(sample_id%5)*.1), n_tokens/100.0, json_object('li', n_tokens/100.0, 'rp', 1.0), 50
+  SELECT sample_id, 1, iif(prompt_id=13, 0.5, n_tokens/100.0+(sample_id%5)*.1+sample_id*1e-6), n_tokens/100.0, json_object('li', n_tokens/100.0, 'rp', 1.0), 50
   FROM samples WHERE NOT (iteration_id=4 AND prompt_id>30);
 INSERT INTO rewards(sample_id, module_id, score, error)
   SELECT sample_id, 2, iif(sample_id%50=0, NULL, -0.02*n_tokens+(sample_id%7)*.3), iif(sample_id%50=0, 'timeout', NULL) FROM samples WHERE iteration_id<4;
