@@ -29,7 +29,7 @@ const json* find(const json& object, const char* key) {
 
 }  // namespace
 
-json parse_json(std::string_view text, const std::string& where) {
+json parse_json_value(std::string_view text, const std::string& where) {
   std::vector<std::unordered_set<std::string>> keys_at(kMaxDepth + 2);
   const auto check = [&](int depth, json::parse_event_t event, json& value) {
     if (depth > kMaxDepth) {
@@ -53,15 +53,15 @@ json parse_json(std::string_view text, const std::string& where) {
 }
 
 json parse_json_object(std::string_view text, const std::string& where) {
-  json parsed = parse_json(text, where);
+  json parsed = parse_json_value(text, where);
   if (!parsed.is_object()) {
     throw DataError(cat(where, ": holds a JSON ", parsed.type_name(), ", expected an object"));
   }
   return parsed;
 }
 
-json read_json(const std::filesystem::path& file) {
-  return parse_json(read_file(file, kMaxFileBytes), file.string());
+json read_json_value(const std::filesystem::path& file) {
+  return parse_json_value(read_file(file, kMaxFileBytes), file.string());
 }
 
 json read_json_object(const std::filesystem::path& file) {

@@ -11,13 +11,13 @@ namespace plumb {
 
 /// Parses any JSON value. Refuses duplicate keys and nesting deeper than 64.
 /// @param where  file name for the error texts
-nlohmann::json parse_json(std::string_view text, const std::string& where);
+nlohmann::json parse_json_value(std::string_view text, const std::string& where);
 
 /// The same, but only an object will do.
 nlohmann::json parse_json_object(std::string_view text, const std::string& where);
 
-/// parse_json() and parse_json_object() of a file of at most 64 MiB.
-nlohmann::json read_json(const std::filesystem::path& file);
+/// parse_json_value() and parse_json_object() of a file of at most 64 MiB.
+nlohmann::json read_json_value(const std::filesystem::path& file);
 nlohmann::json read_json_object(const std::filesystem::path& file);
 
 /// Fields of an object. An absent or null field is nullopt; one of another type is a DataError.

@@ -73,7 +73,7 @@ struct Module {
 std::vector<Module> read_modules(const fs::path& folder) {
   const fs::path file = folder / "modules.json";
   if (!fs::exists(file)) return {};
-  const json list = read_json(file);
+  const json list = read_json_value(file);
   std::vector<Module> modules;
   for (const json& entry : list.is_array() ? list : json::array()) {
     if (!entry.is_object()) break;
