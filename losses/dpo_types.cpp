@@ -37,7 +37,7 @@ Tensor exo_pair(const PairScores& s, const DpoOptions& o) {
 }
 
 Tensor nca_pair(const PairScores& s, const DpoOptions& o) {
-  const Tensor chosen = s.fa * o.beta, rejected = s.fb * o.beta;
+  const Tensor chosen = s.a * o.beta, rejected = s.b * o.beta;
   return log1p_exp(-chosen) + (log1p_exp(chosen) + log1p_exp(rejected)) * 0.5;
 }
 
@@ -48,7 +48,7 @@ Tensor robust(const PairScores& s, const DpoOptions& o) {
 }
 
 Tensor bco_pair(const PairScores& s, const DpoOptions& o) {
-  return log1p_exp(-(s.fa * o.beta)) + log1p_exp(s.fb * o.beta);
+  return log1p_exp(-(s.a * o.beta)) + log1p_exp(s.b * o.beta);
 }
 
 Tensor sppo_hard(const PairScores& s, const DpoOptions& o) {

@@ -17,10 +17,12 @@ at::Tensor f_score(const std::string& name, const at::Tensor& u, double alpha) {
   if (name == "reverse_kl" || (name == "alpha_divergence" && std::abs(alpha - 1.0) < 1e-6)) {
     return u;
   }
-  if (name == "forward_kl") return -(-u).expm1();
+  // exp(x) - 1 rather than expm1: the gradient of expm1 is computed from its value and loses e^x
+  // far below 0.
+  if (name == "forward_kl") return 1.0 - (-u).exp();
   if (name == "js_divergence") return at::log_sigmoid(u) + std::numbers::ln2;
   expects(name == "alpha_divergence", "the name of an f-divergence");
-  return (u * (alpha - 1.0)).clamp_max(kLargestExponent).expm1() / (alpha - 1.0);
+  return ((u * (alpha - 1.0)).clamp_max(kLargestExponent).exp() - 1.0) / (alpha - 1.0);
 }
 
 }  // namespace plumb

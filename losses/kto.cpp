@@ -21,8 +21,10 @@ PairTerms KtoLoss::pair_terms(const PreferenceBatch& batch) const {
   const double beta = options_.beta;
   MetricList metrics;
   metrics.add_rewards(batch, a * beta, b * beta);
-  metrics.add("kto/baseline_chosen", rejected_kl, 1.0);
-  metrics.add("kto/baseline_rejected", chosen_kl, 1.0);
+  if (needs().whole_step) {
+    metrics.add("kto/baseline_chosen", rejected_kl, 1.0);
+    metrics.add("kto/baseline_rejected", chosen_kl, 1.0);
+  }
   return {.values = {kto_value(a - rejected_kl, beta) * options_.desirable_weight +
                      kto_value(chosen_kl - b, beta) * options_.undesirable_weight},
           .margin = (a - b) * beta,

@@ -1,0 +1,178 @@
+// RRPO's loss and spans against rrpo.json (official code), and its limit cases.
+#include "losses/rrpo.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "batches.hpp"
+#include "losses/dpo.hpp"
+#include "losses/lcs.hpp"
+#include "losses/spans.hpp"
+#include "support/catch.hpp"
+#include "support/files.hpp"
+
+using namespace plumb;
+using namespace plumb::test;
+using nlohmann::json;
+
+namespace {
+
+struct SignedCase {
+  at::Tensor logits;
+  PreferenceBatch batch;
+};
+
+/// Masks come from the file's signs at scored tokens.
+SignedCase signed_case(const json& c) {
+  std::vector<std::vector<bool>> mask;
+  for (const json& row : c["targets"]) {
+    mask.emplace_back();
+    for (const json& id : row) mask.back().push_back(id.get<int>() != -100);
+  }
+  const at::Tensor logits = logits_leaf(c["logits"]);
+  SignedCase out{logits, batch_of_logits(logits, logits_leaf(c["ref_logits"]).detach(),
+                                         picks_of(c["targets"], mask))};
+  const std::size_t pairs = mask.size() / 2;
+  const auto spans = [&](std::size_t first) {
+    Numbers values;
+    for (std::size_t s = first; s < first + pairs; ++s) {
+      for (std::size_t t = 1; t < mask[s].size(); ++t) {
+        if (mask[s][t]) values.push_back(c["signs"][s][t].get<int>() > 0 ? 1.0 : 0.0);
+      }
+    }
+    return vector(values).gt(0.5);
+  };
+  out.batch.chosen.span_mask = spans(0);
+  out.batch.rejected.span_mask = spans(pairs);
+  return out;
+}
+
+double mean(const json& values) {
+  double sum = 0.0;
+  for (const json& value : values) sum += number(value);
+  return sum / static_cast<double>(values.size());
+}
+
+void check_result(const json& c, const json& r) {
+  const SignedCase s = signed_case(c);
+  const RrpoLoss loss({.beta = r["beta"], .alpha = r["alpha"]});
+  const Evaluation got = evaluate(loss, s.batch);
+  CHECK(difference({got.loss}, {number(r["loss"])}) == "");
+  CHECK(difference(got.pair_loss, flat(r["loss_per_pair"])) == "");
+  CHECK(difference(numbers(s.logits.grad()), flat(r["grad_logits"])) == "");
+  std::vector<std::pair<std::string, std::string>> names{{"rewards/chosen", "rewards_chosen"},
+                                                         {"rewards/rejected", "rewards_rejected"},
+                                                         {"logps/chosen", "logps_chosen"},
+                                                         {"logps/rejected", "logps_rejected"}};
+  if (r["alpha"] > 0.0) {
+    names.emplace_back("rrpo/tkl_chosen", "kl_chosen");
+    names.emplace_back("rrpo/tkl_rejected", "kl_rejected");
+  }
+  for (const auto& [ours, theirs] : names) {
+    INFO(ours);
+    CHECK(difference({got.metrics.at(ours)}, {mean(r[theirs])}) == "");
+  }
+}
+
+}  // namespace
+
+TEST_CASE("rrpo: official loss with given phrases", "[golden][losses][rrpo]") {
+  const json file = golden("rrpo.json");
+  for (const json& c : file["signed"]) {
+    for (const json& r : c["results"]) {
+      INFO(c["name"] << " alpha " << r["alpha"] << " beta " << r["beta"]);
+      check_result(c, r);
+    }
+  }
+}
+
+TEST_CASE("rrpo: official loss with phrases from the diff", "[golden][losses][rrpo]") {
+  const json file = golden("rrpo.json");
+  for (const json& c : file["from_diff"]) {
+    // Where a phrase reaches into padding the official code adds the log-ratio of token id 0 there;
+    // we never do.
+    bool padding_counts = false;
+    for (std::size_t s = 0; s < c["targets"].size(); ++s) {
+      for (std::size_t t = 1; t < c["targets"][s].size(); ++t) {
+        padding_counts |= c["targets"][s][t] == -100 && c["signs"][s][t].get<int>() > 0;
+      }
+    }
+    for (const json& r : c["results"]) {
+      INFO(c["name"] << " alpha " << r["alpha"] << " beta " << r["beta"]);
+      if (!padding_counts) {
+        check_result(c, r);
+        continue;
+      }
+      const SignedCase s = signed_case(c);
+      const Evaluation got = evaluate(RrpoLoss({.beta = r["beta"], .alpha = r["alpha"]}), s.batch);
+      CHECK(std::abs(got.loss - number(r["loss"])) > 1e-6);
+      // All that does not depend on the phrases still agrees.
+      CHECK(difference({got.metrics.at("logps/chosen")}, {mean(r["logps_chosen"])}) == "");
+      CHECK(difference({got.metrics.at("rrpo/tkl_chosen")}, {mean(r["kl_chosen"])}) == "");
+      CHECK(difference({got.metrics.at("rrpo/tkl_rejected")}, {mean(r["kl_rejected"])}) == "");
+    }
+  }
+}
+
+namespace {
+
+PreferenceBatch head_batch(const Numbers& chosen_mask, const Numbers& rejected_mask,
+                           HeadFixture& fixture) {
+  fixture.batch.chosen.span_mask = vector(chosen_mask).gt(0.5);
+  fixture.batch.rejected.span_mask = vector(rejected_mask).gt(0.5);
+  return fixture.batch;
+}
+
+double rrpo_value(const RrpoOptions& options, const Numbers& chosen_mask,
+                  const Numbers& rejected_mask) {
+  HeadFixture fixture = fixture_head();
+  return evaluate(RrpoLoss(options), head_batch(chosen_mask, rejected_mask, fixture)).loss;
+}
+
+}  // namespace
+
+TEST_CASE("rrpo: worked numbers of a vocabulary of five", "[losses][rrpo]") {
+  // Plain Python doubles; masks are the diff of ids [1,3,0,2] and [1,4,2].
+  HeadFixture fixture = fixture_head();
+  const RrpoLoss loss({.beta = 0.1, .alpha = 0.05});
+  const Evaluation got = evaluate(loss, head_batch({0, 1, 1, 0}, {0, 1, 0}, fixture));
+  CHECK(difference({got.loss}, {.72789341}, {0, 1e-8}) == "");
+  CHECK(difference(got.margin, {-.06170708}, {0, 1e-8}) == "");
+  CHECK(difference({got.metrics.at("rrpo/tkl_chosen")}, {.06833587}, {0, 1e-8}) == "");
+  CHECK(difference({got.metrics.at("rrpo/tkl_rejected")}, {.03817445}, {0, 1e-8}) == "");
+  CHECK(got.metrics.at("rrpo/span_tokens_chosen") == 2.0);
+  CHECK(got.metrics.at("rrpo/span_tokens_rejected") == 1.0);
+  CHECK(difference({got.metrics.at("rrpo/coverage")}, {3.0 / 7.0}) == "");
+  CHECK(got.metrics.at("rrpo/empty_diff") == 0.0);
+  CHECK(difference({fixture.head.grad().norm().item<double>()}, {.1019251}, {0, 1e-7}) == "");
+  const Numbers head = numbers(fixture.head.grad());
+  CHECK(difference({head.begin(), head.begin() + 6},
+                   {.01265453, -.06302772, -.01806899, -.02458673, .05184902, .01344613},
+                   {0, 1e-8}) == "");
+
+  CHECK(difference({rrpo_value({.alpha = 0.05}, {0, 0, 0, 0}, {0, 0, 0})}, {.69656397},
+                   {0, 1e-8}) == "");
+  CHECK(difference({rrpo_value({.alpha = 0.0}, {0, 0, 0, 0}, {0, 1, 0})}, {.70116305}, {0, 1e-8}) ==
+        "");
+}
+
+TEST_CASE("rrpo: everything in spans and no KL is dpo", "[losses][rrpo]") {
+  HeadFixture ours = fixture_head(), theirs = fixture_head();
+  const double loss =
+      evaluate(RrpoLoss({.alpha = 0.0}), head_batch({1, 1, 1, 1}, {1, 1, 1}, ours)).loss;
+  CHECK(loss == evaluate(DpoLoss({}), theirs.batch).loss);
+  CHECK(difference(numbers(ours.head.grad()), numbers(theirs.head.grad()), {0, 0}) == "");
+}
+
+TEST_CASE("rrpo: tokens outside of spans get no ranking gradient", "[losses][rrpo]") {
+  const PreferenceBatch batch = random_batch(5, 3);
+  evaluate(RrpoLoss({.alpha = 0.2}), batch);
+  for (const ResponseSide* side : {&batch.chosen, &batch.rejected}) {
+    const Numbers gradient = numbers(side->logps.grad()), mask = numbers(side->span_mask);
+    for (std::size_t i = 0; i < mask.size(); ++i) CHECK((gradient[i] != 0.0) == (mask[i] != 0.0));
+  }
+  // d/d kl of the batch mean: alpha / B on chosen tokens, nothing on rejected ones.
+  CHECK(difference(numbers(batch.chosen.kl.grad()), Numbers(batch.chosen.offsets.back(), 0.04)) ==
+        "");
+  CHECK_FALSE(batch.rejected.kl.grad().defined());
+}

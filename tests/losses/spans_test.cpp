@@ -1,0 +1,173 @@
+// Key spans: worked cases, properties, and the official diff (rrpo.json, Python's difflib).
+#include "losses/spans.hpp"
+
+#include <algorithm>
+#include <random>
+
+#include "losses/lcs.hpp"
+#include "support/catch.hpp"
+#include "support/files.hpp"
+
+using namespace plumb;
+using nlohmann::json;
+using Ids = std::vector<std::int32_t>;
+using Spans = std::vector<DiffSpan>;
+
+namespace {
+
+constexpr double kNoGuard = 1.0;
+
+Spans spans(const Ids& a, const Ids& b, const std::string& one_sided = "drop",
+            std::int64_t min_match = 1) {
+  return find_spans(a, b,
+                    {.min_match = min_match, .one_sided = one_sided, .max_coverage = kNoGuard})
+      .spans;
+}
+
+/// LCS length by the textbook table.
+std::size_t table_length(const Ids& a, const Ids& b) {
+  std::vector<std::vector<std::size_t>> table(a.size() + 1,
+                                              std::vector<std::size_t>(b.size() + 1, 0));
+  for (std::size_t i = a.size(); i-- > 0;) {
+    for (std::size_t j = b.size(); j-- > 0;) {
+      table[i][j] =
+          a[i] == b[j] ? table[i + 1][j + 1] + 1 : std::max(table[i + 1][j], table[i][j + 1]);
+    }
+  }
+  return table[0][0];
+}
+
+/// Tokens of `a` outside of all spans, and those of `b`: equal if the spans are a diff.
+std::pair<Ids, Ids> common(const Ids& a, const Ids& b, const Spans& all) {
+  Ids from_a, from_b;
+  std::int64_t i = 0, j = 0;
+  for (const DiffSpan& span : all) {
+    from_a.insert(from_a.end(), a.begin() + i, a.begin() + span.chosen_begin);
+    from_b.insert(from_b.end(), b.begin() + j, b.begin() + span.rejected_begin);
+    i = span.chosen_end;
+    j = span.rejected_end;
+  }
+  from_a.insert(from_a.end(), a.begin() + i, a.end());
+  from_b.insert(from_b.end(), b.begin() + j, b.end());
+  return {from_a, from_b};
+}
+
+Ids random_ids(std::mt19937& random, int length, int kinds) {
+  Ids ids(static_cast<std::size_t>(length));
+  for (auto& id : ids) id = std::uniform_int_distribution<int>(0, kinds - 1)(random);
+  return ids;
+}
+
+}  // namespace
+
+TEST_CASE("spans: worked diffs", "[losses][spans]") {
+  CHECK(spans({1, 2, 3, 4}, {1, 2, 9, 9, 3, 4}, "keep") == Spans{{2, 2, 2, 4}});
+  CHECK(spans({1, 2, 3, 4}, {1, 2, 9, 9, 3, 4}).empty());
+  CHECK(spans({1, 5, 2, 6, 3}, {1, 7, 2, 8, 8, 3}) == Spans{{1, 2, 1, 2}, {3, 4, 3, 5}});
+  CHECK(spans({1, 2}, {3, 4, 5}) == Spans{{0, 2, 0, 3}});
+  CHECK(spans({1, 2}, {}, "keep") == Spans{{0, 2, 0, 0}});
+  CHECK(spans({}, {}).empty());
+  CHECK(spans({1, 2, 3}, {1, 2, 3}, "keep", 5).empty());
+  CHECK(spans({1, 3, 0, 2}, {1, 4, 2}) == Spans{{1, 3, 1, 2}});
+  const Ids a{1, 5, 2, 6, 3, 4, 9, 9}, b{1, 7, 2, 8, 3, 4, 9, 9};
+  CHECK(spans(a, b) == Spans{{1, 2, 1, 2}, {3, 4, 3, 4}});
+  CHECK(spans(a, b, "drop", 3) == Spans{{0, 4, 0, 4}});
+}
+
+TEST_CASE("spans: of several longest alignments the earliest counts", "[losses][spans]") {
+  // 7 could stand for either 7 of the other response.
+  CHECK(spans({1, 7, 2}, {3, 7, 5, 7, 6}, "keep") == Spans{{0, 1, 0, 1}, {2, 3, 2, 5}});
+  CHECK(spans({3, 7, 5, 7, 6}, {1, 7, 2}, "keep") == Spans{{0, 1, 0, 1}, {2, 5, 2, 3}});
+}
+
+TEST_CASE("spans: anchoring gives insertions a token of context on each side", "[losses][spans]") {
+  CHECK(spans({1, 2, 3, 4}, {1, 2, 9, 9, 3, 4}, "anchor") == Spans{{1, 3, 1, 5}});
+  CHECK(spans({2, 3}, {9, 2, 3}, "anchor") == Spans{{0, 1, 0, 2}});  // at the start: only after
+  CHECK(spans({2, 3}, {2, 3, 9}, "anchor") == Spans{{1, 2, 1, 3}});  // at the end: only before
+  CHECK(spans({1, 2, 3}, {1, 8, 2, 9, 3}, "anchor") ==
+        Spans{{0, 3, 0, 5}});  // two that share a token
+}
+
+TEST_CASE("spans: responses that differ nearly everywhere count whole", "[losses][spans]") {
+  const Ids a{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0}, b{11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 0};
+  const SpanDiff guarded = find_spans(a, b);  // 10 of 11 tokens differ: 0.909 > 0.9
+  CHECK(guarded.whole);
+  CHECK(guarded.spans == Spans{{0, 11, 0, 11}});
+  CHECK(guarded.chosen_coverage == Approx(10.0 / 11.0));
+  const SpanDiff free = find_spans(a, b, {.max_coverage = 0.95});
+  CHECK_FALSE(free.whole);
+  CHECK(free.spans == Spans{{0, 10, 0, 10}});
+}
+
+TEST_CASE("lcs: as long as the textbook table finds, and a common subsequence", "[losses][spans]") {
+  std::mt19937 random(7);
+  for (int round = 0; round < 300; ++round) {
+    const int kinds = 1 + round % 9;
+    const Ids a = random_ids(random, static_cast<int>(random() % 150), kinds);
+    const Ids b = random_ids(random, static_cast<int>(random() % 150), kinds);
+    const std::vector<Match> matches = longest_common_subsequence(a, b);
+    REQUIRE(matches.size() == table_length(a, b));
+    for (std::size_t k = 0; k < matches.size(); ++k) {
+      REQUIRE(a[matches[k].a] == b[matches[k].b]);
+      REQUIRE((k == 0 || (matches[k].a > matches[k - 1].a && matches[k].b > matches[k - 1].b)));
+    }
+  }
+}
+
+TEST_CASE("spans: what lies outside of them is the same text", "[losses][spans]") {
+  std::mt19937 random(11);
+  for (int round = 0; round < 200; ++round) {
+    const Ids a = random_ids(random, 1 + static_cast<int>(random() % 80), 6);
+    const Ids b = random_ids(random, 1 + static_cast<int>(random() % 80), 6);
+    for (const std::string one_sided : {"keep", "anchor"}) {
+      for (const std::int64_t min_match : {1, 3}) {
+        const Spans all = spans(a, b, one_sided, min_match);
+        const auto [left, right] = common(a, b, all);
+        REQUIRE(left == right);
+        for (std::size_t k = 1; k < all.size(); ++k) {
+          REQUIRE(all[k].chosen_begin >= all[k - 1].chosen_end);
+          REQUIRE(all[k].rejected_begin >= all[k - 1].rejected_end);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("spans: the official diff", "[golden][losses][spans]") {
+  const json file = test::golden("rrpo.json");
+  std::size_t equal = 0, cases = 0;
+  for (const json& c : file["spans"]) {
+    INFO(c["name"]);
+    const Ids a = c["a"], b = c["b"];
+    std::size_t matched = 0;
+    for (const json& block : c["min_match_1"]["matched_a"])
+      matched += block[1].get<std::size_t>() - block[0].get<std::size_t>();
+    const std::size_t longest = table_length(a, b);
+    const auto theirs = [&](const char* key) {
+      Spans out;
+      for (const json& s : c[key]["spans"]) out.push_back({s[0][0], s[0][1], s[1][0], s[1][1]});
+      return out;
+    };
+    const Spans ours = spans(a, b);
+    ++cases;
+    if (ours == theirs("min_match_1")) ++equal;
+    // difflib takes the longest block first, which is no longest common subsequence: ours is never
+    // shorter.
+    CHECK(common(a, b, spans(a, b, "keep")).first.size() == longest);
+    CHECK(matched <= longest);
+    const std::string name = c["name"];
+    const bool unambiguous =
+        *std::max_element(a.begin(), a.end()) > 1000;  // ids hardly repeat: one alignment only
+    const bool simple = name == "equal" || name == "insertion" || name == "two_replacements" ||
+                        name == "disjoint" || name == "empty_right";
+    if (simple || unambiguous) {
+      CHECK(matched == longest);
+      CHECK(ours == theirs("min_match_1"));
+      if (a != b) CHECK(spans(a, b, "drop", 3) == theirs("min_match_3"));
+    }
+    if (name == "longest_block_is_not_lcs" || name == "long_periodic") {
+      CHECK(matched < longest);  // where we differ on purpose
+    }
+  }
+  CHECK(equal * 2 > cases);
+}
