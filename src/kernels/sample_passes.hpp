@@ -14,7 +14,7 @@ RowMaximum pass_maximum(const float* x, std::int64_t n) {
   std::int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
     const Float16 value = load(x + i);
-    largest = value > largest ? value : largest;
+    largest = larger(value, largest);
     poison += value - value;  // stays 0 for finite values only
   }
   float top = largest[0], bad = 0;
@@ -44,11 +44,12 @@ double pass_exponentials(const float* x, std::int64_t n, float shift, float scal
     }
     if (i < end) {
       Float16 rest{};
-      for (std::int64_t j = i; j < end; ++j) rest[j - i] = x[j];
+      for (std::int64_t j = i; j < end; ++j) rest.set(static_cast<int>(j - i), x[j]);
       rest = exponential((rest - shifts) * scales);
       for (std::int64_t j = i; j < end; ++j) {
-        if (mass != nullptr) mass[j] = rest[j - i];
-        sum[j - i] += rest[j - i];
+        const int lane = static_cast<int>(j - i);
+        if (mass != nullptr) mass[j] = rest[lane];
+        sum.set(lane, sum[lane] + rest[lane]);
       }
     }
     block_sums[block] = lane_sum(sum);
@@ -75,8 +76,8 @@ void pass_masses_above(const float* mass, std::int64_t n, const float* cuts, Mas
 #pragma GCC unroll 8
       for (int c = 0; c < kCuts; ++c) {
         const auto inside = value >= cut[c];
-        sum[c] += inside ? value : Float16{};
-        count[c] -= inside;
+        sum[c] += choose(inside, value, Float16{});
+        count[c] = count[c] - inside;
       }
     }
 #pragma GCC unroll 8  // keeps the sums in registers
@@ -130,8 +131,7 @@ double pass_keep(float* mass, std::int64_t n, float cut, std::int64_t last_tie,
       const bool ties = begin <= last_tie;
       for (; i + kLanes <= end; i += kLanes) {
         const Float16 value = load(mass + i);
-        const Float16 kept =
-            ties ? (value >= cuts ? value : Float16{}) : (value > cuts ? value : Float16{});
+        const Float16 kept = choose(ties ? value >= cuts : value > cuts, value, Float16{});
         store(mass + i, kept);
         sum += kept;
       }

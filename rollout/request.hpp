@@ -1,0 +1,34 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace plumb {
+
+enum class FinishReason { kStop, kLength };
+
+/// A prompt to continue, and where its random numbers come from.
+struct RolloutRequest {
+  std::vector<std::int32_t> prompt_ids;  // at least one token
+  std::int64_t samples = 1;              // K
+  std::int64_t first_sample = 0;         // sample indices are first_sample .. first_sample+K-1
+  std::uint64_t stream = 0;              // item of the RandomStream, e.g. the prompt's content hash
+  std::vector<std::int64_t> limits;  // [K] own max_new_tokens of each sample; empty: the options'
+  // Prompt of each guiding model, in their order; empty: they see prompt_ids, too.
+  std::vector<std::vector<std::int32_t>> guide_prompts;
+};
+
+struct RolloutResponse {
+  std::size_t request = 0;           // index into the requests
+  std::int64_t sample = 0;           // sample index
+  std::vector<std::int32_t> ids;     // with the EOS id if finish is kStop by EOS
+  std::vector<float> logp_policy;    // nats, under the policy: no temperature, no filters
+  std::vector<float> logp_sampling;  // nats, under the distribution that was sampled from
+  FinishReason finish = FinishReason::kLength;
+};
+
+struct RolloutStats {
+  std::int64_t prompt_tokens = 0, generated_tokens = 0, steps = 0;
+  double prefill_seconds = 0, decode_seconds = 0;
+};
+
+}  // namespace plumb
