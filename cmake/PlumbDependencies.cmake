@@ -50,7 +50,7 @@ if(PLUMB_WITH_TORCH)
     target_link_options(plumb_torch INTERFACE -fopenmp)
   endif()
   # One precompiled header for every file that sees torch.
-  file(WRITE ${CMAKE_BINARY_DIR}/generated/torch_pch.cpp "")
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/torch_pch.cpp CONTENT "")
   add_library(plumb_torch_pch OBJECT ${CMAKE_BINARY_DIR}/generated/torch_pch.cpp)
   target_link_libraries(plumb_torch_pch PRIVATE plumb_flags plumb_torch)
   target_precompile_headers(plumb_torch_pch PRIVATE

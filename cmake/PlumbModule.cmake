@@ -30,7 +30,7 @@ endfunction()
 function(plumb_write_layers)
   get_property(rows GLOBAL PROPERTY PLUMB_LAYERS)
   list(JOIN rows "\n" text)
-  file(WRITE ${CMAKE_BINARY_DIR}/layers.txt "${text}\n")
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/layers.txt CONTENT "${text}\n")
 endfunction()
 
 # plumb_test(<name> SOURCES ... USES <folders> [TORCH]): one Catch2 binary build/tests/<name>, one ctest entry a tag group.
