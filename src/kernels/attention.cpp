@@ -1,6 +1,9 @@
 #include "kernels/attention.hpp"
 
 #include "core/error.hpp"
+#ifdef PLUMB_X86_KERNELS
+#include "kernels/attention_packed.hpp"
+#endif
 
 namespace plumb::kernels {
 namespace {
@@ -18,6 +21,11 @@ void check(const at::Tensor& qkv, const RaggedBatch& batch, const AttentionShape
 at::Tensor attention(const at::Tensor& qkv, const RaggedBatch& batch, const AttentionShape& shape,
                      at::Tensor* logsumexp) {
   check(qkv, batch, shape);
+#ifdef PLUMB_X86_KERNELS
+  if (qkv.is_cpu() && packed::available(qkv.scalar_type(), shape)) {
+    return packed::attention(qkv, batch, shape, logsumexp);
+  }
+#endif
   return portable::attention(qkv, batch, shape, logsumexp);
 }
 
@@ -25,6 +33,15 @@ at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv, con
                               const at::Tensor& logsumexp, const RaggedBatch& batch,
                               const AttentionShape& shape) {
   check(qkv, batch, shape);
+  expects(dout.sizes() == out.sizes() && dout.is_contiguous() && out.is_contiguous() &&
+              dout.scalar_type() == qkv.scalar_type() && out.scalar_type() == qkv.scalar_type() &&
+              logsumexp.is_contiguous(),
+          "contiguous gradients of the output, of the type of qkv");
+#ifdef PLUMB_X86_KERNELS
+  if (qkv.is_cpu() && packed::available(qkv.scalar_type(), shape)) {
+    return packed::attention_backward(dout, qkv, out, logsumexp, batch, shape);
+  }
+#endif
   return portable::attention_backward(dout, qkv, out, logsumexp, batch, shape);
 }
 

@@ -12,10 +12,6 @@ namespace {
 /// Panels a thread packs at least; one panel of a 576-wide weight is about 20 microseconds of work.
 constexpr std::int64_t kPanelGrain = 4;
 
-Element element_of(const at::Tensor& tensor) {
-  return tensor.scalar_type() == at::kFloat ? Element::kFloat32 : Element::kBFloat16;
-}
-
 bool runs_packed(Precision precision) {
   return precision == Precision::kBFloat16 ? cpu_has_avx512_bf16() : cpu_has_avx512();
 }
@@ -34,15 +30,19 @@ void fill(PackedWeight::Storage& storage, const at::Tensor& weight) {
     storage.plain = storage.transposed ? rows.t() : rows;
     return;
   }
-  const MatrixView view{weight.const_data_ptr(), element_of(weight), weight.size(0),
-                        weight.size(1)};
-  const auto target =
-      storage.precision == Precision::kBFloat16 ? Element::kBFloat16 : Element::kFloat32;
+  const Element target = packed_element(storage.precision);
+  const at::Tensor source = target == Element::kFloat32 ? weight.to(at::kFloat) : weight;
+  const MatrixView view{source.const_data_ptr(), element_of(source), source.size(0), source.size(1),
+                        source.size(1)};
   auto* panels = reinterpret_cast<std::byte*>(storage.panels.data_ptr<std::uint8_t>());
-  at::parallel_for(
-      0, storage.panels.size(0), kPanelGrain, [&](std::int64_t first, std::int64_t last) {
-        (storage.transposed ? pack_columns : pack_rows)(view, target, panels, first, last);
-      });
+  at::parallel_for(0, storage.panels.size(0), kPanelGrain,
+                   [&](std::int64_t first, std::int64_t last) {
+                     if (storage.transposed) {
+                       pack_columns(view, target, kPanel, panels, first, last);
+                     } else {
+                       pack_rows(view, target, panels, first, last);
+                     }
+                   });
 }
 
 std::unique_ptr<PackedWeight::Storage> make_storage(const at::Tensor& weight, Precision precision,
@@ -56,7 +56,7 @@ std::unique_ptr<PackedWeight::Storage> make_storage(const at::Tensor& weight, Pr
   storage->transposed = transposed;
   if (implementation == Implementation::kBest && weight.is_cpu() && runs_packed(precision)) {
     storage->panels = at::empty({(storage->outputs + kPanel - 1) / kPanel,
-                                 panel_steps(storage->inputs, precision), kPanelStep},
+                                 steps_of(storage->inputs, packed_element(precision)), kPanelStep},
                                 at::kByte);
   }
   fill(*storage, weight);
@@ -64,10 +64,6 @@ std::unique_ptr<PackedWeight::Storage> make_storage(const at::Tensor& weight, Pr
 }
 
 }  // namespace
-
-std::int64_t panel_steps(std::int64_t inputs, Precision precision) {
-  return precision == Precision::kBFloat16 ? (inputs + 1) / 2 : inputs;
-}
 
 PackedWeight::PackedWeight() = default;
 PackedWeight::~PackedWeight() = default;

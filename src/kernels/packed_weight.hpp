@@ -1,5 +1,6 @@
 #pragma once
 #include "kernels/kernels.hpp"
+#include "kernels/tile.hpp"
 
 namespace plumb::kernels {
 
@@ -16,7 +17,12 @@ struct PackedWeight::Storage {
   std::int64_t steps() const { return panels.size(1); }
 };
 
-/// Steps of a panel for sums over `inputs` values.
-std::int64_t panel_steps(std::int64_t inputs, Precision precision);
+inline Element packed_element(Precision precision) {
+  return precision == Precision::kBFloat16 ? Element::kBFloat16 : Element::kFloat32;
+}
+
+inline Element element_of(const at::Tensor& tensor) {
+  return tensor.scalar_type() == at::kBFloat16 ? Element::kBFloat16 : Element::kFloat32;
+}
 
 }  // namespace plumb::kernels

@@ -1,112 +1,134 @@
 #include "kernels/packing.hpp"
 
 #include <algorithm>
-#include <cstring>
 
-#include "kernels/bfloat16.hpp"
+#include "kernels/vector_clones.hpp"
+#include "kernels/vector_math.hpp"
 
 namespace plumb::kernels {
 namespace {
 
-struct Float32Source {
-  const float* data;
-  std::uint16_t half(std::int64_t i) const { return to_bfloat16(data[i]); }
-  float full(std::int64_t i) const { return data[i]; }
-};
-struct BFloat16Source {
-  const std::uint16_t* data;
-  std::uint16_t half(std::int64_t i) const { return data[i]; }
-  float full(std::int64_t i) const { return from_bfloat16(data[i]); }
-};
+using Half = std::uint16_t;
 
-std::uint32_t pair_of(std::uint16_t first, std::uint16_t second) {
-  return first | (static_cast<std::uint32_t>(second) << 16);
+[[gnu::always_inline]] inline std::uint32_t half_bits(const float* from) {
+  return to_bfloat16(*from);
+}
+[[gnu::always_inline]] inline std::uint32_t half_bits(const Half* from) { return *from; }
+
+/// One panel of the transpose: groups (row 2s, row 2s + 1) of `valid` columns, zero up to `width`.
+template <class T>
+[[gnu::always_inline]] inline void pair_panel(const T* from, std::int64_t rows, std::int64_t stride,
+                                              std::int64_t valid, std::int64_t width,
+                                              std::uint32_t* to) {
+  for (std::int64_t row = 0; row < rows; row += 2, to += width) {
+    const T* first = from + row * stride;
+    const T* second = first + stride;
+    if (row + 1 < rows) {
+#pragma omp simd
+      for (std::int64_t n = 0; n < valid; ++n) {
+        to[n] = half_bits(first + n) | (half_bits(second + n) << 16);
+      }
+    } else {
+      for (std::int64_t n = 0; n < valid; ++n) to[n] = half_bits(first + n);
+    }
+    for (std::int64_t n = valid; n < width; ++n) to[n] = 0;
+  }
 }
 
-/// Reads group `step` of line `line`: elements (line, step) or (line, 2 step) and (line, 2 step +
-/// 1).
-template <class Source>
-struct GroupReader {
-  Source source;
-  std::int64_t line_stride, element_stride, lines, elements;
+PLUMB_VECTOR_CLONES void column_panel(const float* from, std::int64_t rows, std::int64_t stride,
+                                      std::int64_t valid, std::int64_t width, std::uint32_t* to) {
+  pair_panel(from, rows, stride, valid, width, to);
+}
+PLUMB_VECTOR_CLONES void column_panel(const Half* from, std::int64_t rows, std::int64_t stride,
+                                      std::int64_t valid, std::int64_t width, std::uint32_t* to) {
+  pair_panel(from, rows, stride, valid, width, to);
+}
 
-  std::uint32_t float32(std::int64_t line, std::int64_t step) const {
-    if (line >= lines) return 0;
-    return std::bit_cast<std::uint32_t>(source.full(line * line_stride + step * element_stride));
+void column_panel_float32(const float* from, std::int64_t rows, std::int64_t stride,
+                          std::int64_t valid, std::int64_t width, float* to) {
+  for (std::int64_t row = 0; row < rows; ++row, to += width) {
+    std::copy_n(from + row * stride, valid, to);
+    std::fill_n(to + valid, width - valid, 0.0F);
   }
-  std::uint32_t bfloat16(std::int64_t line, std::int64_t step) const {
-    if (line >= lines) return 0;
-    const std::int64_t at = line * line_stride + 2 * step * element_stride;
-    const std::uint16_t second = 2 * step + 1 < elements ? source.half(at + element_stride) : 0;
-    return pair_of(source.half(at), second);
-  }
-};
+}
 
 /// Steps are taken 16 at a time, so that both the lines read and the panel written stay in the
 /// first-level cache.
 constexpr std::int64_t kStepBlock = 16;
 
-template <bool kLinesAreRows, class Reader, class Read>
-void pack(const Reader& reader, std::int64_t steps, std::byte* panels, std::int64_t first,
-          std::int64_t last, Read read) {
-  auto* out = reinterpret_cast<std::uint32_t*>(panels) + first * steps * kPanel;
-  for (std::int64_t panel = first; panel < last; ++panel, out += steps * kPanel) {
-    for (std::int64_t begin = 0; begin < steps; begin += kStepBlock) {
-      const std::int64_t end = std::min(steps, begin + kStepBlock);
-      if constexpr (kLinesAreRows) {
-        for (std::int64_t n = 0; n < kPanel; ++n) {
-          for (std::int64_t s = begin; s < end; ++s) {
-            out[s * kPanel + n] = read(reader, panel * kPanel + n, s);
-          }
-        }
-      } else {
-        for (std::int64_t s = begin; s < end; ++s) {
-          for (std::int64_t n = 0; n < kPanel; ++n) {
-            out[s * kPanel + n] = read(reader, panel * kPanel + n, s);
-          }
-        }
-      }
+/// One panel along rows; `group(line, step)` gives a group of line n of `valid` lines.
+template <class Group>
+[[gnu::always_inline]] inline void line_panel(std::int64_t valid, std::int64_t steps,
+                                              std::uint32_t* to, const Group& group) {
+  for (std::int64_t begin = 0; begin < steps; begin += kStepBlock) {
+    const std::int64_t end = std::min(steps, begin + kStepBlock);
+    for (std::int64_t n = 0; n < valid; ++n) {
+      for (std::int64_t s = begin; s < end; ++s) to[s * kPanel + n] = group(n, s);
+    }
+    for (std::int64_t n = valid; n < kPanel; ++n) {
+      for (std::int64_t s = begin; s < end; ++s) to[s * kPanel + n] = 0;
     }
   }
 }
 
-template <bool kLinesAreRows, class Source>
-void pack_source(Source source, const MatrixView& matrix, Element target, std::byte* panels,
-                 std::int64_t first, std::int64_t last) {
-  const GroupReader<Source> reader =
-      kLinesAreRows ? GroupReader<Source>{source, matrix.columns, 1, matrix.rows, matrix.columns}
-                    : GroupReader<Source>{source, 1, matrix.columns, matrix.columns, matrix.rows};
-  if (target == Element::kFloat32) {
-    pack<kLinesAreRows>(reader, reader.elements, panels, first, last,
-                        [](const auto& r, auto line, auto step) { return r.float32(line, step); });
-  } else {
-    pack<kLinesAreRows>(reader, (reader.elements + 1) / 2, panels, first, last,
-                        [](const auto& r, auto line, auto step) { return r.bfloat16(line, step); });
-  }
-}
-
-template <bool kLinesAreRows>
-void pack_matrix(const MatrixView& matrix, Element target, std::byte* panels, std::int64_t first,
-                 std::int64_t last) {
-  if (matrix.element == Element::kFloat32) {
-    pack_source<kLinesAreRows>(Float32Source{static_cast<const float*>(matrix.data)}, matrix,
-                               target, panels, first, last);
-  } else {
-    pack_source<kLinesAreRows>(BFloat16Source{static_cast<const std::uint16_t*>(matrix.data)},
-                               matrix, target, panels, first, last);
-  }
+template <class T>
+void half_line_panel(const T* from, const MatrixView& matrix, std::int64_t valid,
+                     std::uint32_t* to) {
+  const std::int64_t pairs = matrix.columns / 2, stride = matrix.stride;
+  line_panel(valid, pairs, to, [=](std::int64_t n, std::int64_t s) {
+    const T* pair = from + n * stride + 2 * s;
+    return half_bits(pair) | (half_bits(pair + 1) << 16);
+  });
+  if (matrix.columns % 2 == 0) return;
+  line_panel(valid, 1, to + pairs * kPanel, [=](std::int64_t n, std::int64_t) {
+    return half_bits(from + n * stride + 2 * pairs);
+  });
 }
 
 }  // namespace
 
 void pack_rows(const MatrixView& matrix, Element target, std::byte* panels, std::int64_t first,
                std::int64_t last) {
-  pack_matrix<true>(matrix, target, panels, first, last);
+  const std::int64_t steps = steps_of(matrix.columns, target);
+  for (std::int64_t panel = first; panel < last; ++panel) {
+    const std::int64_t row = panel * kPanel, valid = std::min(kPanel, matrix.rows - row);
+    auto* to = reinterpret_cast<std::uint32_t*>(panels) + panel * steps * kPanel;
+    if (matrix.element == Element::kBFloat16) {
+      half_line_panel(static_cast<const Half*>(matrix.data) + row * matrix.stride, matrix, valid,
+                      to);
+      continue;
+    }
+    const float* from = static_cast<const float*>(matrix.data) + row * matrix.stride;
+    if (target == Element::kBFloat16) {
+      half_line_panel(from, matrix, valid, to);
+    } else {
+      line_panel(valid, steps, to, [&](std::int64_t n, std::int64_t s) {
+        return std::bit_cast<std::uint32_t>(from[n * matrix.stride + s]);
+      });
+    }
+  }
 }
 
-void pack_columns(const MatrixView& matrix, Element target, std::byte* panels, std::int64_t first,
-                  std::int64_t last) {
-  pack_matrix<false>(matrix, target, panels, first, last);
+void pack_columns(const MatrixView& matrix, Element target, std::int64_t width, std::byte* panels,
+                  std::int64_t first, std::int64_t last) {
+  const std::int64_t steps = steps_of(matrix.rows, target);
+  for (std::int64_t panel = first; panel < last; ++panel) {
+    const std::int64_t column = panel * width, valid = std::min(width, matrix.columns - column);
+    std::byte* to = panels + panel * steps * width * kGroupBytes;
+    if (matrix.element == Element::kBFloat16) {
+      column_panel(static_cast<const Half*>(matrix.data) + column, matrix.rows, matrix.stride,
+                   valid, width, reinterpret_cast<std::uint32_t*>(to));
+      continue;
+    }
+    const float* from = static_cast<const float*>(matrix.data) + column;
+    if (target == Element::kBFloat16) {
+      column_panel(from, matrix.rows, matrix.stride, valid, width,
+                   reinterpret_cast<std::uint32_t*>(to));
+    } else {
+      column_panel_float32(from, matrix.rows, matrix.stride, valid, width,
+                           reinterpret_cast<float*>(to));
+    }
+  }
 }
 
 }  // namespace plumb::kernels

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 /// The matrix micro-kernels, free of torch so that files built for one instruction set include
@@ -16,6 +17,11 @@ constexpr std::int64_t kPanelStep = kPanel * kGroupBytes;  // bytes of a panel a
 
 enum class Element { kFloat32, kBFloat16 };
 
+/// Steps of a sum over `count` elements.
+constexpr std::int64_t steps_of(std::int64_t count, Element element) {
+  return element == Element::kBFloat16 ? (count + 1) / 2 : count;
+}
+
 /// Rows times one panel: y[m][n] = bias[n] + sum over steps of x[m] * w[n], float32 accumulation in
 /// step order.
 struct PanelTask {
@@ -30,13 +36,28 @@ struct PanelTask {
   std::int64_t columns;   // valid columns of the panel, 1 .. kPanel
 };
 
+/// One register tile of a sum of outer products: c[m][n] += sum over steps of a[m] * b[n].
+struct OuterTask {
+  const std::byte* a;  // [steps][kTileRows] groups
+  const std::byte* b;  // [steps][kPanel] groups, 64-byte aligned
+  std::int64_t steps;
+  float* c;               // first row, first column
+  std::int64_t c_stride;  // floats between rows
+  std::int64_t rows;      // valid rows, 1 .. kTileRows
+  std::int64_t columns;   // valid columns, 1 .. kPanel
+};
+
 using PanelFunction = void (*)(const PanelTask& task);
+using OuterFunction = void (*)(const OuterTask& task);
 
 /// Built with AVX-512 (and AVX512-BF16): call only where cpu_has_avx512() (cpu_has_avx512_bf16())
 /// is true.
 void panel_float32_avx512(const PanelTask& task);
 void panel_bfloat16_avx512(const PanelTask& task);             // y bfloat16
 void panel_bfloat16_to_float32_avx512(const PanelTask& task);  // y float32
+
+void outer_float32_avx512(const OuterTask& task);
+void outer_bfloat16_avx512(const OuterTask& task);
 
 bool cpu_has_avx512();
 bool cpu_has_avx512_bf16();

@@ -120,7 +120,41 @@ void panel(const PanelTask& task) {
   }
 }
 
+template <class Multiply>
+void outer(const OuterTask& task) {
+  constexpr int kRows = static_cast<int>(kTileRows);
+  __m512 low[kRows], high[kRows];
+  for (int m = 0; m < kRows; ++m) low[m] = high[m] = _mm512_setzero_ps();
+  const std::byte *a = task.a, *b = task.b;
+  for (std::int64_t step = 0; step < task.steps; ++step) {
+    const __m512i b_low = _mm512_load_si512(b), b_high = _mm512_load_si512(b + 64);
+#pragma GCC unroll 12
+    for (int m = 0; m < kRows; ++m) {
+      const __m512i group = broadcast_group(a + m * kGroupBytes);
+      low[m] = Multiply::add(low[m], b_low, group);
+      high[m] = Multiply::add(high[m], b_high, group);
+    }
+    a += kTileRows * kGroupBytes;
+    b += kPanelStep;
+  }
+  const std::uint32_t valid = task.columns >= kPanel ? ~0U : (1U << task.columns) - 1U;
+  const auto mask_low = static_cast<__mmask16>(valid & 0xFFFFU);
+  const auto mask_high = static_cast<__mmask16>(valid >> 16);
+#pragma GCC unroll 12
+  for (int m = 0; m < kRows; ++m) {
+    if (m >= task.rows) break;
+    float* c = task.c + m * task.c_stride;
+    const __m512 c_low = _mm512_maskz_loadu_ps(mask_low, c);
+    const __m512 c_high = _mm512_maskz_loadu_ps(mask_high, c + 16);
+    _mm512_mask_storeu_ps(c, mask_low, _mm512_add_ps(c_low, low[m]));
+    _mm512_mask_storeu_ps(c + 16, mask_high, _mm512_add_ps(c_high, high[m]));
+  }
+}
+
 }  // namespace
+
+void outer_float32_avx512(const OuterTask& task) { outer<MultiplyFloat32>(task); }
+void outer_bfloat16_avx512(const OuterTask& task) { outer<MultiplyBFloat16>(task); }
 
 void panel_float32_avx512(const PanelTask& task) { panel<MultiplyFloat32, StoreFloat32>(task); }
 void panel_bfloat16_avx512(const PanelTask& task) { panel<MultiplyBFloat16, StoreBFloat16>(task); }

@@ -48,7 +48,7 @@ LogitStatistics logit_statistics(const at::Tensor& logits, const at::Tensor& tar
     const double total = rows::log_sum_exp(line, size);
     put(stats.logsumexp, row, total);
     put(stats.logprobs, row, static_cast<double>(line[target[row]]) - total);
-    if (entropy) put(stats.entropy, row, total - rows::mean_logit(line, total, size));
+    if (entropy) put(stats.entropy, row, rows::entropy(line, total, size));
     if (square_logsum) {
       put(stats.square_logsum, row, rows::log_sum_squares(line, total, size));
     }

@@ -59,9 +59,16 @@ PLUMB_VECTOR_CLONES double log_sum_exp(const float* z, std::int64_t size) {
   return static_cast<double>(shift) + std::log(sum);
 }
 
-PLUMB_VECTOR_CLONES double mean_logit(const float* z, double logsumexp, std::int64_t size) {
+PLUMB_VECTOR_CLONES double entropy(const float* z, double logsumexp, std::int64_t size) {
+  // Around the rounded log-sum-exp the weights sum to nearly 1; dividing by their sum removes the
+  // rounding.
   const auto shift = static_cast<float>(logsumexp);
-  return blocked_sum(size, [=](std::int64_t i) { return exp_fast(z[i] - shift) * z[i]; });
+  const double sum = blocked_sum(size, [=](std::int64_t i) { return exp_fast(z[i] - shift); });
+  const double first = blocked_sum(size, [=](std::int64_t i) {
+    const float distance = z[i] - shift;
+    return exp_fast(distance) * distance;
+  });
+  return std::log(sum) - first / sum;
 }
 
 PLUMB_VECTOR_CLONES double log_sum_squares(const float* z, double logsumexp, std::int64_t size) {

@@ -9,8 +9,8 @@ using Half = std::uint16_t;
 
 /// log sum exp(z); NaN if any z is NaN.
 double log_sum_exp(const float* z, std::int64_t size);
-/// sum p z with p = exp(z - logsumexp).
-double mean_logit(const float* z, double logsumexp, std::int64_t size);
+/// Entropy of softmax(z), nats.
+double entropy(const float* z, double logsumexp, std::int64_t size);
 /// log sum p^2.
 double log_sum_squares(const float* z, double logsumexp, std::int64_t size);
 /// sum q (log q - log p).
