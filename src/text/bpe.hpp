@@ -14,8 +14,8 @@ struct BpeOptions {
   bool byte_fallback =
       false;                  // an unknown character becomes tokens "<0xNN>" when all of them exist
   bool fuse_unknown = false;  // neighbouring unknown characters become one unknown token
-  bool ignore_merges = false;           // a piece that is a token needs no merges
-  std::optional<std::int32_t> unknown;  // absent: symbols without a token are left out
+  bool ignore_merges = false;             // a piece that is a token needs no merges
+  std::optional<std::int32_t> unknown{};  // absent: symbols without a token are left out
 };
 
 /// Byte-pair encoding as Hugging Face's `BPE` model does it. Const use is thread-safe.

@@ -74,7 +74,10 @@ std::string merged_system(const ChatFormat& format) {
   const std::string system = cat(quoted(format.system.before), " + messages[0]['content'] + ",
                                  quoted(format.system.after));
   return cat(
-      "{% if messages[0]['role'] == 'system' %}{% set system = ", system,
+      "{% if messages[0]['role'] == 'system' %}{% if messages | length == 1 %}"
+      "{{ raise_exception('a system message needs a user message after it') }}{% endif %}"
+      "{% set system = ",
+      system,
       " %}{% set turns = messages[1:] %}{% else %}{% set system = '' %}{% set turns = messages "
       "%}{% endif %}"
       "{% for message in turns %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"

@@ -31,21 +31,24 @@ std::string message_of(int error) {
   return reinterpret_cast<const char*>(buffer.data());
 }
 
-/// PCRE2's \s holds U+180E, which left the property White_Space in Unicode 6.3; so \s and \S are
-/// written out.
-std::string with_exact_space(const std::string& expression) {
+/// Writes \s and \w out, as PCRE2 and Oniguruma differ on them: PCRE2's space holds U+180E, which
+/// left the property White_Space in Unicode 6.3, and its word characters are without marks.
+/// Oniguruma counts the superscripts and fractions of Latin-1, and only these, as word characters.
+std::string with_exact_classes(const std::string& expression) {
   const std::string space =
       R"(\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
+  const std::string word = R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE})";
   std::string out;
   bool in_class = false;
   for (std::size_t i = 0; i < expression.size(); ++i) {
     const char c = expression[i];
     if (c == '\\' && i + 1 < expression.size()) {
       const char escaped = expression[++i];
-      if (escaped == 's') {
-        out += in_class ? space : "[" + space + "]";
-      } else if (escaped == 'S' && !in_class) {
-        out += "[^" + space + "]";
+      if (escaped == 's' || escaped == 'w') {
+        const std::string& members = escaped == 's' ? space : word;
+        out += in_class ? members : "[" + members + "]";
+      } else if ((escaped == 'S' || escaped == 'W') && !in_class) {
+        out += "[^" + (escaped == 'S' ? space : word) + "]";
       } else {
         out += {c, escaped};
       }
@@ -57,6 +60,26 @@ std::string with_exact_space(const std::string& expression) {
   }
   return out;
 }
+
+/// What one thread needs to run matches, made once.
+class Scratch {
+ public:
+  Scratch()
+      : data_(pcre2_match_data_create(1, nullptr)),
+        context_(pcre2_match_context_create(nullptr)),
+        stack_(pcre2_jit_stack_create(std::size_t{32} << 10, kJitStackBytes, nullptr)) {
+    if (data_ == nullptr || context_ == nullptr || stack_ == nullptr) throw std::bad_alloc();
+    pcre2_set_match_limit(context_.get(), kMatchSteps);
+    pcre2_jit_stack_assign(context_.get(), nullptr, stack_.get());
+  }
+  pcre2_match_data* data() const { return data_.get(); }
+  pcre2_match_context* context() const { return context_.get(); }
+
+ private:
+  MatchData data_;
+  MatchContext context_;
+  JitStack stack_;
+};
 
 std::vector<PieceSpan> find_literal(std::string_view text, std::string_view literal) {
   std::vector<PieceSpan> found;
@@ -86,7 +109,7 @@ SplitPattern SplitPattern::regex(const std::string& expression) {
     throw DataError(
         cat("regular expression of ", expression.size(), " bytes: longer than ", kLongest));
   }
-  const std::string exact = with_exact_space(expression);
+  const std::string exact = with_exact_classes(expression);
   int error = 0;
   PCRE2_SIZE offset = 0;
   Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(exact.data()), exact.size(),
@@ -107,18 +130,14 @@ std::vector<PieceSpan> SplitPattern::find_all(std::string_view text) const {
   if (compiled_ == nullptr) return find_literal(text, text_);
   std::vector<PieceSpan> found;
   const pcre2_code* code = compiled_->code.get();
-  const MatchData data(pcre2_match_data_create_from_pattern(code, nullptr));
-  const MatchContext context(pcre2_match_context_create(nullptr));
-  const JitStack stack(pcre2_jit_stack_create(std::size_t{32} << 10, kJitStackBytes, nullptr));
-  if (data == nullptr || context == nullptr || stack == nullptr) throw std::bad_alloc();
-  pcre2_set_match_limit(context.get(), kMatchSteps);
-  pcre2_jit_stack_assign(context.get(), nullptr, stack.get());
+  static thread_local const Scratch scratch;
   for (std::size_t at = 0; at < text.size();) {
-    const int result = pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at,
-                                   PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, data.get(), context.get());
+    const int result =
+        pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at,
+                    PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, scratch.data(), scratch.context());
     if (result == PCRE2_ERROR_NOMATCH) break;
     if (result < 0) throw DataError(cat("regular expression '", text_, "': ", message_of(result)));
-    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data.get());
+    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(scratch.data());
     if (range[1] <= at || range[0] > range[1]) break;  // \K in a lookahead
     found.push_back({range[0], range[1]});
     at = range[1];

@@ -189,7 +189,8 @@ std::unique_ptr<Tokenizer> sentencepiece_from_files(TokenizerFiles files,
 
 std::unique_ptr<Tokenizer> sentencepiece_from_gguf(const GgufVocabulary& vocabulary) {
   const GgufVocabulary restored = sentencepiece_proto::restore_pieces(vocabulary);
-  const nlohmann::json config = gguf::config_json(restored);
+  nlohmann::json config = gguf::config_json(restored);
+  config[kOriginalFileKey] = "tokenizer.model";
   TokenizerFiles files;
   files.set("tokenizer.model", sentencepiece_proto::serialize(restored));
   files.set("tokenizer.json", sentencepiece_json(restored).dump());

@@ -17,7 +17,9 @@ std::unique_ptr<Tokenizer> sentencepiece_from_files(TokenizerFiles files,
 std::unique_ptr<Tokenizer> sentencepiece_from_gguf(const GgufVocabulary& vocabulary);
 
 /// The same tokenizer as a tokenizer.json with byte-pair merges, for a vocabulary as
-/// sentencepiece_proto::restore_pieces returns it.
+/// sentencepiece_proto::restore_pieces returns it. Its ids differ in one case: Hugging Face's
+/// Metaspace adds no prefix to a text that begins with a space. So tokenizer_config.json names
+/// tokenizer.model under kOriginalFileKey for load_tokenizer.
 nlohmann::json sentencepiece_json(const GgufVocabulary& restored);
 
 }  // namespace plumb

@@ -52,16 +52,18 @@ bool is_unigram(const json& tokenizer) {
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder) {
   TokenizerFiles files = TokenizerFiles::of_folder(folder);
   TokenizerSettings settings = settings_of(files, folder);
-  const std::string model_file = (folder / "tokenizer.model").string();
-  if (files.has("tokenizer.json")) {
+  const bool has_model = files.has("tokenizer.model");
+  if (files.has("tokenizer.json") && !(has_model && settings.original_file == "tokenizer.model")) {
     const std::string file = (folder / "tokenizer.json").string();
     const json tokenizer = parse_json(files["tokenizer.json"], file);
-    if (!is_unigram(tokenizer) || !files.has("tokenizer.model")) {
+    if (!is_unigram(tokenizer) || !has_model) {
       return pipeline_from_json(tokenizer, settings, std::move(files), file);
     }
   }
-  if (files.has("tokenizer.model"))
-    return sentencepiece_from_files(std::move(files), settings, model_file);
+  if (has_model) {
+    const std::string file = (folder / "tokenizer.model").string();
+    return sentencepiece_from_files(std::move(files), settings, file);
+  }
   if (!files.has("vocab.txt")) {
     throw DataError(cat(folder.string(),
                         ": no tokenizer; expected tokenizer.json, tokenizer.model or vocab.txt"));

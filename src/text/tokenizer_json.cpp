@@ -74,6 +74,7 @@ TokenizerSettings read_settings(const json& config, const json& special_tokens_m
     settings.added_tokens = *found;
   }
   settings.lowercase = config.value("do_lower_case", true);
+  settings.original_file = config.value(kOriginalFileKey, "");
   return settings;
 }
 

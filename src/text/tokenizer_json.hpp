@@ -19,7 +19,10 @@ struct TokenizerSettings {
   std::optional<bool> add_bos;
   nlohmann::json added_tokens = nlohmann::json::object();  // id -> {content, special, ...}
   bool lowercase = true;                                   // BERT
+  std::string original_file;  // the file of the folder that counts, empty: the usual order
 };
+/// The key of tokenizer_config.json for TokenizerSettings::original_file.
+inline constexpr const char* kOriginalFileKey = "original_tokenizer_file";
 TokenizerSettings read_settings(const nlohmann::json& config,
                                 const nlohmann::json& special_tokens_map);
 

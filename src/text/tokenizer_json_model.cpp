@@ -161,6 +161,7 @@ std::unique_ptr<const PieceModel> read_wordpiece(const json& model, const ReadVo
 TokenizerParts read_parts(const json& tokenizer, const TokenizerSettings& settings) {
   const auto part = [&](const char* key) { return tokenizer.value(key, json()); };
   const json& model = tokenizer.at("model");
+  if (!model.is_object()) throw DataError("model is not an object");
   const std::string type = model.value("type", model.contains("merges") ? "BPE" : "WordPiece");
   if (type != "BPE" && type != "WordPiece") {
     throw DataError(cat("model type '", type, "' is not supported; expected BPE or WordPiece"));

@@ -1,5 +1,5 @@
 #pragma once
-#include <cstring>
+#include <bit>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -53,9 +53,7 @@ class GgufMetadata {
       if (element == kText) {
         append(key, text());
       } else {
-        const std::int64_t bits = integer(element);
-        if (key == "tokenizer.ggml.token_type")
-          vocabulary.token_types.push_back(static_cast<std::int32_t>(bits));
+        append(key, static_cast<std::uint32_t>(integer(element)));
       }
     }
   }
@@ -66,6 +64,13 @@ class GgufMetadata {
     std::int64_t value = 0;
     in_.read(reinterpret_cast<char*>(&value), kBytes[type]);
     return value;
+  }
+
+  void append(const std::string& key, std::uint32_t bits) {
+    if (key == "tokenizer.ggml.token_type") {
+      vocabulary.token_types.push_back(static_cast<std::int32_t>(bits));
+    }
+    if (key == "tokenizer.ggml.scores") vocabulary.scores.push_back(std::bit_cast<float>(bits));
   }
 
   void append(const std::string& key, std::string value) {
