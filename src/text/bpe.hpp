@@ -10,11 +10,10 @@
 namespace plumb {
 
 struct BpeOptions {
-  bool byte_level = false;  // symbols are bytes, else characters
-  bool byte_fallback =
-      false;                  // an unknown character becomes tokens "<0xNN>" when all of them exist
-  bool fuse_unknown = false;  // neighbouring unknown characters become one unknown token
-  bool ignore_merges = false;             // a piece that is a token needs no merges
+  bool byte_level = false;     // symbols are bytes, else characters
+  bool byte_fallback = false;  // an unknown character becomes tokens "<0xNN>"
+  bool fuse_unknown = false;   // neighbouring unknown characters become one unknown token
+  bool ignore_merges = false;  // a piece that is a token needs no merges
   std::optional<std::int32_t> unknown{};  // absent: symbols without a token are left out
 };
 
@@ -22,8 +21,7 @@ struct BpeOptions {
 class Bpe final : public PieceModel {
  public:
   /// @param texts [V] what each id stands for: bytes if byte_level, else the vocabulary's string;
-  /// ids whose text may not
-  ///        come out of plain text (special tokens, added tokens) are empty
+  ///        empty for ids that may not come out of plain text (special tokens, added tokens)
   Bpe(const BpeOptions& options, std::vector<std::string> texts,
       const std::vector<BpeMerge>& merges);
   Bpe(const Bpe&) = delete;

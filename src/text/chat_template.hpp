@@ -20,14 +20,15 @@ struct RenderedChat {
     std::string role;
     std::size_t begin, end;  // bytes of the content in `text`
   };
-  std::vector<Turn> turns;
+  std::vector<Turn> turns;  // one a message, in the order of the text
 };
 
-/// A named chat format. Values are cheap to copy; the table of all formats is in chat_template.cpp.
+/// A named chat format. Values are cheap to copy; the table of all formats is in
+/// chat_template_formats.cpp.
 class ChatTemplate {
  public:
-  /// One of `names()`: raw, chatml, smollm2, qwen2.5, qwen3, llama2, llama3, gemma, mistral-v1,
-  /// mistral-v3, zephyr, phi3, alpaca. Throws UsageError with the nearest name.
+  /// One of `names()`: raw, chatml, smollm2, qwen2, qwen2.5, qwen3, llama2, llama3, gemma,
+  /// mistral-v1, mistral-v3, zephyr, phi3, alpaca. Throws UsageError with the nearest name.
   static ChatTemplate named(std::string_view name);
   /// The format whose marks stand in a model's own Jinja template. Throws DataError naming the
   /// choices if none fits.

@@ -13,16 +13,14 @@ struct ChatFormat {
   enum class System { own_turn, in_first_user_turn, in_last_user_turn };
 
   std::string_view name;
-  std::string_view begin;             // before everything
-  Wrap system, user, assistant;       // around a content
-  std::string_view generation;        // what the assistant's answer follows
-  std::string_view end = "";          // after everything, unless an answer follows
-  std::string_view end_of_turn = "";  // special token that ends an answer, unless it is EOS
-  std::string_view default_system =
-      "";  // content of the system turn that is put in when there is none
+  std::string_view begin;                  // before everything
+  Wrap system, user, assistant;            // around a content
+  std::string_view generation;             // what the assistant's answer follows
+  std::string_view end = "";               // after everything, unless an answer follows
+  std::string_view end_of_turn = "";       // special token that ends an answer, unless it is EOS
+  std::string_view default_system = "";    // put in when a conversation has no system message
   System system_place = System::own_turn;  // in a user turn: users and assistants must alternate
-  bool trim =
-      false;  // white space around contents is dropped, but for a system text in a user turn
+  bool trim = false;      // contents are stripped, but for a system text in a user turn
   bool thinking = false;  // Qwen3: reasoning of earlier answers is dropped
 };
 

@@ -148,7 +148,7 @@ void read_vocabulary(const TokenizerSettings& settings, const TokenizerFiles& fi
   if (files.has("added_tokens.json")) {
     const nlohmann::json tokens = parse_json(files["added_tokens.json"], "added_tokens.json");
     for (const auto& [content, id] : tokens.items()) {
-      add({.id = id.get<std::int32_t>(), .content = content, .special = true});
+      add({.id = parse_token_id(id.dump()), .content = content, .special = true});
     }
   }
   parts.vocabulary = std::move(builder).finish();

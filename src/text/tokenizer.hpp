@@ -21,19 +21,20 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  /// Ids of `text`. Adds no BOS, EOS, [CLS] or [SEP]. The text of special tokens becomes their id
-  /// only outside of `protected_spans` and only with `parse_special`; by default it never does.
-  /// Malformed UTF-8 is read as U+FFFD.
+  /// Ids of `text`. Adds no BOS, EOS, [CLS] or [SEP], and never makes a special id of text, but for
+  /// the unknown token where the model has one. Malformed UTF-8 is read as U+FFFD. Throws DataError
+  /// for a text above 1 GiB.
   std::vector<std::int32_t> encode(std::string_view text) const {
     return encode_template(text, {{0, text.size()}});
   }
-  /// The same for a rendered chat: special tokens count outside of the protected spans (sorted,
-  /// disjoint byte ranges). Text between two specials is encoded as one piece, across span borders,
-  /// as the reference libraries do.
+  /// The same for a rendered chat: the text of special tokens becomes their id outside of the
+  /// protected spans (sorted, disjoint byte ranges). Text between two specials is encoded as one
+  /// piece, across span borders, as the reference libraries do.
   virtual std::vector<std::int32_t> encode_template(
       std::string_view text, std::vector<ProtectedSpan> protected_spans) const = 0;
 
-  /// Bytes that the ids stand for; may end inside a UTF-8 sequence when the ids do.
+  /// Bytes that the ids stand for; may end inside a UTF-8 sequence when the ids do. Throws
+  /// UsageError for an id outside of the vocabulary.
   virtual std::string decode(std::span<const std::int32_t> ids,
                              bool skip_special = false) const = 0;
   /// The vocabulary's own string of one id, e.g. "Ġhello". Throws UsageError for an id outside of

@@ -19,7 +19,7 @@ constexpr std::array kNames{"tokenizer.json",
                             "vocab.json",
                             "merges.txt",
                             "chat_template.jinja"};
-constexpr std::size_t kLargestFile = std::size_t{256} << 20;
+constexpr std::size_t kLargestFile = std::size_t{128} << 20;
 
 }  // namespace
 

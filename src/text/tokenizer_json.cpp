@@ -88,6 +88,12 @@ AddedToken read_added_token(const json& value, std::int32_t id) {
           value.value("special", false)};
 }
 
+std::int64_t integer_of(const json& value, const std::string& what) {
+  if (!value.is_number_integer())
+    throw DataError(cat(what, ": ", value.dump(), ", expected a whole number"));
+  return value.get<std::int64_t>();
+}
+
 std::int32_t parse_token_id(const std::string& text) {
   const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
   if (text.empty() || text.size() > 9 || !digits)

@@ -28,6 +28,8 @@ TokenizerSettings read_settings(const nlohmann::json& config,
 
 /// An added token as tokenizer.json and tokenizer_config.json write it.
 AddedToken read_added_token(const nlohmann::json& value, std::int32_t id);
+/// A number without fraction. Throws DataError naming `what` for anything else.
+std::int64_t integer_of(const nlohmann::json& value, const std::string& what);
 /// An id written as a key of an object. Throws DataError unless it is a number of at most nine
 /// digits.
 std::int32_t parse_token_id(const std::string& text);

@@ -41,7 +41,7 @@ ReadVocabulary read_vocabulary(const json& tokenizer, const TokenizerSettings& s
   VocabularyBuilder builder;
   const json& vocab = tokenizer.at("model").at("vocab");
   if (!vocab.is_object()) throw DataError("model.vocab is not an object");
-  for (const auto& [piece, id] : vocab.items()) builder.add(piece, id.get<std::int64_t>());
+  for (const auto& [piece, id] : vocab.items()) builder.add(piece, integer_of(id, "model.vocab"));
 
   ReadVocabulary read;
   std::unordered_set<std::int64_t> seen;
@@ -56,7 +56,7 @@ ReadVocabulary read_vocabulary(const json& tokenizer, const TokenizerSettings& s
     add(value, parse_token_id(id));
   }
   if (const auto found = tokenizer.find("added_tokens"); found != tokenizer.end()) {
-    for (const json& value : *found) add(value, value.at("id").get<std::int64_t>());
+    for (const json& value : *found) add(value, integer_of(value.at("id"), "added_tokens"));
   }
   read.vocabulary = std::move(builder).finish();
   mark_named_specials(settings, read.vocabulary, read.added);
@@ -153,8 +153,15 @@ std::unique_ptr<const PieceModel> read_bpe(const json& model, const ReadVocabula
 std::unique_ptr<const PieceModel> read_wordpiece(const json& model, const ReadVocabulary& read) {
   const auto unknown = unknown_of(model, read.vocabulary);
   if (!unknown) throw DataError("model.unk_token is missing, WordPiece needs it");
+  constexpr std::int64_t kLongestWord = 1000;
+  const std::int64_t longest =
+      integer_of(model.value("max_input_chars_per_word", json(100)), "max_input_chars_per_word");
+  if (longest < 0 || longest > kLongestWord) {
+    throw DataError(
+        cat("model.max_input_chars_per_word is ", longest, ", expected 0 to ", kLongestWord));
+  }
   WordPieceOptions options{*unknown, model.value("continuing_subword_prefix", "##"),
-                           model.value("max_input_chars_per_word", std::size_t{100})};
+                           static_cast<std::size_t>(longest)};
   return std::make_unique<WordPiece>(std::move(options), texts_of(read, false));
 }
 

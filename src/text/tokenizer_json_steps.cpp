@@ -1,6 +1,7 @@
 #include "text/tokenizer_json_steps.hpp"
 
 #include "core/error.hpp"
+#include "text/tokenizer_json.hpp"
 
 namespace plumb {
 namespace {
@@ -48,8 +49,17 @@ cutting::Prefix prefix_of(const json& value) {
   unsupported("prepend_scheme", name);
 }
 
+/// A text that steps put in, once or often: short, so that a file cannot blow a document up.
+std::string inserted_text(const json& value, const char* key) {
+  constexpr std::size_t kLongest = 64;
+  const std::string text = value.at(key).get<std::string>();
+  if (text.size() > kLongest)
+    throw DataError(cat(key, " of ", text.size(), " bytes: longer than ", kLongest));
+  return text;
+}
+
 std::string replacement_of(const json& value) {
-  const std::string replacement = value.at("replacement").get<std::string>();
+  const std::string replacement = inserted_text(value, "replacement");
   if (replacement.empty()) throw DataError("Metaspace: the replacement is empty");
   return replacement;
 }
@@ -66,11 +76,11 @@ normalizing::Step normalizer_step(const json& value) {
     return normalizing::StripSpace{value.value("strip_left", true),
                                    value.value("strip_right", true)};
   }
-  if (type == "Prepend") return normalizing::Prepend{value.at("prepend").get<std::string>()};
+  if (type == "Prepend") return normalizing::Prepend{inserted_text(value, "prepend")};
   if (type == "Replace") {
     return normalizing::Replace{
         std::make_shared<const SplitPattern>(pattern_of(value.at("pattern"))),
-        value.at("content").get<std::string>()};
+        inserted_text(value, "content")};
   }
   if (type == "BertNormalizer") {
     const bool lowercase = value.value("lowercase", true);
@@ -121,12 +131,16 @@ decoding::Step decoder_step(const json& value) {
     const std::string from =
         pattern.is_string() ? pattern.get<std::string>() : pattern.at("String").get<std::string>();
     if (from.empty()) throw DataError("decoder Replace: the pattern is empty");
-    return decoding::Replace{from, value.at("content").get<std::string>()};
+    return decoding::Replace{from, inserted_text(value, "content")};
   }
   if (type == "Strip") {
-    return decoding::Strip{value.at("content").get<std::string>(),
-                           value.at("start").get<std::size_t>(),
-                           value.at("stop").get<std::size_t>()};
+    const std::int64_t start = integer_of(value.at("start"), "decoder Strip");
+    const std::int64_t stop = integer_of(value.at("stop"), "decoder Strip");
+    const std::string character = inserted_text(value, "content");
+    if (character.empty() || start < 0 || stop < 0)
+      throw DataError("decoder Strip: expected a text and two counts");
+    return decoding::Strip{character, static_cast<std::size_t>(start),
+                           static_cast<std::size_t>(stop)};
   }
   if (type == "WordPiece") {
     return decoding::WordPiece{value.value("prefix", "##"), value.value("cleanup", true)};

@@ -133,6 +133,8 @@ TEST_CASE("tokenizer.model with tokens that other files add", "[unit]") {
   CHECK(tokenizer->vocab_size() == 269);
   CHECK(tokenizer->eos() == 267);
   CHECK(tokenizer->encode_template("a<|end|><pad>", {}) == Ids{kSpaceA, 267, 268});
+  test::write_text(folder / "added_tokens.json", R"({"<|end|>": 4294967563})");  // 267 modulo 2^32
+  CHECK_THROWS_AS(load_tokenizer(folder.path()), DataError);
 }
 
 TEST_CASE("vocabularies that SentencePiece cannot take are data errors", "[unit]") {

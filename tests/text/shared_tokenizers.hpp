@@ -1,10 +1,21 @@
 #pragma once
+#include "support/catch.hpp"
 #include "support/files.hpp"
 #include "support/gguf_vocabulary.hpp"
 #include "text/tokenizer.hpp"
 
 /// The tokenizers of the two fetched models, made once per test binary.
 namespace plumb::test {
+
+/// False, with a warning, where the models are not fetched.
+inline bool have_models() {
+  for (const char* name : {"smollm2-135m-instruct", "all-minilm-l6-v2"}) {
+    if (std::filesystem::exists(model_path(name))) continue;
+    WARN("skipped: " << model_path(name) << " is not there (scripts/setup fetches it)");
+    return false;
+  }
+  return true;
+}
 
 inline const GgufMetadata& smollm2() {
   static const GgufMetadata metadata = smollm2_metadata();

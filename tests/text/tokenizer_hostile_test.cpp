@@ -36,7 +36,23 @@ TEST_CASE("tokenizer.json: what cannot be is refused with file and reason", "[un
   check_refused("has no token", [](json& j) { j["model"]["vocab"]["x"] = 10; });
   check_refused("has id -1", [](json& j) { j["model"]["vocab"]["x"] = -1; });
   check_refused("has id 4000000000", [](json& j) { j["model"]["vocab"]["x"] = 4000000000; });
-  check_refused("number", [](json& j) { j["model"]["vocab"]["x"] = "9"; });
+  check_refused("whole number", [](json& j) { j["model"]["vocab"]["x"] = "9"; });
+  check_refused("whole number", [](json& j) { j["model"]["vocab"]["x"] = 9.5; });
+  check_refused("whole number", [](json& j) { j["model"]["vocab"]["x"] = 1e300; });
+  check_refused("has id -1", [](json& j) { j["model"]["vocab"]["x"] = ~std::uint64_t{0}; });
+  check_refused("max_input_chars_per_word", [](json& j) {
+    j["model"] = {
+        {"type", "WordPiece"}, {"vocab", {{"a", 0}, {"<unk>", 1}, {"<s>", 2}}}, {"unk_token", "a"}};
+    j["model"]["max_input_chars_per_word"] = 100000;
+    j["added_tokens"] = json::array();
+  });
+  check_refused("content of 1000 bytes", [](json& j) {
+    j["normalizer"] = {
+        {"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", std::string(1000, 'b')}};
+  });
+  check_refused("decoder Strip", [](json& j) {
+    j["decoder"] = {{"type", "Strip"}, {"content", " "}, {"start", -1}, {"stop", 0}};
+  });
   check_refused("model.vocab", [](json& j) { j["model"]["vocab"] = {1, 2}; });
   check_refused("no token 'q'", [](json& j) { j["model"]["merges"].push_back("q a"); });
   check_refused("no token 'ca'", [](json& j) { j["model"]["merges"].push_back("c a"); });
