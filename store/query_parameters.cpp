@@ -132,7 +132,7 @@ class Values {
     const auto row = std::find_if(kDefaults.begin(), kDefaults.end(),
                                   [&](const Default& d) { return d.name == name; });
     if (row == kDefaults.end())
-      throw UsageError(cat("parameter :", name, " has no value; give it one (", name, "=...)"));
+      throw UsageError(cat("parameter :", name, " has no value; give it one (--", name, "=...)"));
     Statement query = db_.prepare(row->sql);
     bind(query);
     return query.step() ? query.optional_text(0) : std::nullopt;
