@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cstdlib>
 
 #include "core/error.hpp"
 #include "model/gguf.hpp"
@@ -7,8 +9,6 @@
 
 namespace plumb {
 namespace {
-
-constexpr const char* kMaxPosition = "context_length";
 
 /// Architectures whose rows of q and k are stored interleaved are named here, too: see gguf.cpp.
 const char* model_type_of(const std::string& architecture, const std::string& where) {
@@ -27,6 +27,15 @@ const GgufTensor* find_tensor(const GgufHeader& header, std::string_view name) {
   return found == header.tensors.end() ? nullptr : &*found;
 }
 
+/// The file keeps these numbers as float32: 1e-5 would read as 9.99999974e-06. Returns the shortest
+/// decimal that is the float.
+double as_written(double value) {
+  std::array<char, 32> text{};
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size() - 1, static_cast<float>(value));
+  return end.ec == std::errc() ? std::strtod(text.data(), nullptr) : value;
+}
+
 /// `{architecture}.{key}` of the metadata.
 class ArchitectureKeys {
  public:
@@ -39,7 +48,7 @@ class ArchitectureKeys {
     return metadata_.has(prefix_ + key) ? need(key, high) : otherwise;
   }
   double number(const char* key, double otherwise) const {
-    return metadata_.number(prefix_ + key).value_or(otherwise);
+    return as_written(metadata_.number(prefix_ + key).value_or(otherwise));
   }
   std::string text(const char* key, const char* otherwise) const {
     return metadata_.text(prefix_ + key).value_or(otherwise);
@@ -67,7 +76,7 @@ void read_sizes(const GgufHeader& header, const ArchitectureKeys& keys, ModelCon
   model.num_layers = keys.need("block_count", model_limits::kLayers);
   model.num_heads = keys.need("attention.head_count", model_limits::kHeads);
   model.num_kv_heads = keys.value("attention.head_count_kv", model_limits::kHeads, model.num_heads);
-  model.max_position_embeddings = keys.need(kMaxPosition, model_limits::kContext);
+  model.max_position_embeddings = keys.need("context_length", model_limits::kContext);
   model.head_dim = keys.value(
       "attention.key_length", model_limits::kHeadDim,
       model.hidden_size % model.num_heads == 0 ? model.hidden_size / model.num_heads : 0);

@@ -181,6 +181,7 @@ TEST_CASE("gguf: SmolLM2 as transformers reads it", "[model][golden][model_files
   CHECK(model.config.tie_word_embeddings);
   CHECK(model.config.num_layers == 30);
   CHECK(model.config.rope_theta == 1e5);
+  CHECK(model.config.rms_norm_eps == 1e-5);
   CHECK(model.config.eos == std::vector<std::int32_t>{2});
   CHECK(model.config.parameter_count() == 134'515'008);
   CHECK(model.vocabulary.merges.size() == 48'900);
