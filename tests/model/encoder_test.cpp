@@ -245,3 +245,48 @@ TEST_CASE("encoder: a folder without weights or of another model", "[unit][encod
   CHECK_THROWS_WITH(Encoder::load(folder.path()), Catch::Contains("model.safetensors"));
   CHECK_THROWS_AS(Encoder::load(folder / "nowhere"), DataError);
 }
+
+TEST_CASE("bert config: any value in any field ends in a config or a DataError",
+          "[unit][encoder]") {
+  const test::TempDir folder;
+  const json modules =
+      json::parse(R"([{"type": "a.Transformer", "path": ""}, {"type": "a.Pooling", "path": "p"}])");
+  const json pooling = json::parse(
+      R"({"word_embedding_dimension": 8, "pooling_mode_mean_tokens": true, "pooling_mode": "mean"})");
+  const json lengths = json::parse(R"({"max_seq_length": 12})");
+  const std::map<std::string, json> files{{"config.json", bert_json()},
+                                          {"modules.json", modules},
+                                          {"p/config.json", pooling},
+                                          {"sentence_bert_config.json", lengths}};
+  fs::create_directories(folder / "p");
+  const auto write = [&](const std::string& name, const json& value) {
+    test::write_text(folder / name, value.dump());
+  };
+  for (const auto& [name, value] : files) write(name, value);
+  REQUIRE_NOTHROW(read_bert_config(folder.path()));
+  const json values = json::parse(
+      R"([null, true, 0, -1, 1.5, 1e308, 9223372036854775807, "", "x", [], [1], {}, {"a": 1}])");
+  int refused = 0;
+  const auto attempt = [&](const std::string& name, const json& changed) {
+    write(name, changed);
+    try {
+      const std::int64_t limit = read_bert_config(folder.path()).max_tokens;
+      CHECK(limit >= 3);
+    } catch (const DataError&) {
+      ++refused;
+    }
+  };
+  for (const auto& [name, original] : files) {
+    for (const json& value : values) {
+      attempt(name, value);
+      for (const auto& [key, unused] :
+           original.is_array() ? original[1].items() : original.items()) {
+        json changed = original;
+        (original.is_array() ? changed[1] : changed)[key] = value;
+        attempt(name, changed);
+      }
+    }
+    write(name, original);
+  }
+  CHECK(refused > 100);
+}

@@ -162,3 +162,37 @@ TEST_CASE("config: llama3 scaling is recognised in the divisors of a GGUF file",
   CHECK(config.rope_scaling.frequency_divisors.size() == 64);
   CHECK_THROWS_AS(config.to_json("float32"), DataError);
 }
+
+TEST_CASE("config: any value in any field ends in a config or a DataError", "[unit][model_files]") {
+  json config =
+      test::tiny_config(GENERATE("llama", "mistral", "qwen2", "qwen3")).to_json("float32");
+  config["layer_types"] = json::array({"full_attention", "full_attention"});
+  config["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4.0}, {"mscale", 1.0}};
+  config["rope_parameters"]["factor"] = 2.0;
+  const json values = json::parse(
+      R"([null, true, 0, -1, 1, 3, 1.5, 1e308, 9223372036854775807, 18446744073709551615, "", "yarn", [], [1, "x"], {}, {"a": 1}])");
+  int refused = 0;
+  const auto attempt = [&](const json& changed) {
+    try {
+      const std::int64_t count = read(changed).parameter_count();
+      CHECK(count > 0);
+    } catch (const DataError&) {
+      ++refused;
+    }
+  };
+  for (const auto& [key, original] : config.items()) {
+    for (const json& value : values) {
+      json changed = config;
+      changed[key] = value;
+      attempt(changed);
+      for (const char* inner :
+           {"rope_type", "type", "factor", "rope_theta", "mscale", "truncate"}) {
+        if (!original.is_object()) continue;
+        changed = config;
+        changed[key][inner] = value;
+        attempt(changed);
+      }
+    }
+  }
+  CHECK(refused > 100);
+}
