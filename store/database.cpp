@@ -20,12 +20,14 @@ constexpr std::int64_t kLargeWal = std::int64_t{512} << 20;
 
 fs::path checked_path(const fs::path& file) {
   std::error_code error;
-  const fs::path path = fs::weakly_canonical(file, error);
-  if (error || file.empty())
+  fs::path path = fs::weakly_canonical(file, error);
+  if (error || file.empty()) {
     throw DataError(cat("database ", file, ": ", error ? error.message() : "expected a file name"));
-  if (fs::is_directory(path))
+  }
+  if (fs::is_directory(path)) {
     throw DataError(cat(path.string(), ": a folder; expected a database file, e.g. ",
                         (path / "run.db").string()));
+  }
   return path;
 }
 
@@ -88,15 +90,17 @@ Database Database::open_writer(const fs::path& file) {
   auto impl = std::make_unique<Impl>();
   impl->file = checked_path(file);
   const fs::path folder = impl->file.parent_path();
-  if (!fs::is_directory(folder))
+  if (!fs::is_directory(folder)) {
     throw DataError(cat(impl->file.string(), ": no folder ", folder.string(), "; make it first"));
+  }
   warn_on_network(folder);
   impl->lock = std::make_unique<WriterLock>(impl->file);
   impl->handle = open_handle(impl->file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   sqlite3* database = impl->handle.get();
   check_identity(database, impl->file);
-  if (sqlite3_db_readonly(database, "main") == 1)
+  if (sqlite3_db_readonly(database, "main") == 1) {
     throw DataError(cat(impl->file.string(), ": may not be written; check its permissions"));
+  }
   configure_writer(database, impl->file);
   migrate(database, impl->file, embedded_migrations());
   refresh_views(database, embedded_views());
@@ -106,9 +110,10 @@ Database Database::open_writer(const fs::path& file) {
 Database Database::open_reader(const fs::path& file) {
   auto impl = std::make_unique<Impl>();
   impl->file = checked_path(file);
-  if (!fs::exists(impl->file))
+  if (!fs::exists(impl->file)) {
     throw DataError(cat(impl->file.string(),
                         ": no such file; expected the database of a run, e.g. runs/NAME/run.db"));
+  }
   impl->handle = open_handle(impl->file, SQLITE_OPEN_READONLY, is_frozen(impl->file));
   if (check_identity(impl->handle.get(), impl->file) == Identity::kEmpty) {
     throw DataError(cat(impl->file.string(),
@@ -153,8 +158,9 @@ void Database::checkpoint(bool truncate) {
   const int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
   const int code = sqlite3_wal_checkpoint_v2(database, nullptr, mode, &pages, nullptr);
   sqlite3_busy_timeout(database, timeout);
-  if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY)
+  if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) {
     throw_sql_error(database, code, "checkpoint");
+  }
   std::error_code error;
   const auto size = static_cast<std::int64_t>(fs::file_size(impl_->file.string() + "-wal", error));
   if (!error && size > kLargeWal) {

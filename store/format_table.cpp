@@ -81,13 +81,15 @@ std::string aligned(const Table& table) {
   for (const std::string& column : table.columns) lines[0].push_back(one_line(column));
   for (const std::vector<Cell>& row : table.rows) {
     std::vector<std::string>& line = lines.emplace_back();
-    for (std::size_t i = 0; i < row.size(); ++i)
+    for (std::size_t i = 0; i < row.size(); ++i) {
       line.push_back(!row[i] ? "" : table.numeric[i] ? short_number(*row[i]) : one_line(*row[i]));
+    }
   }
   std::vector<std::size_t> widths(table.columns.size(), 0);
   for (const auto& line : lines) {
-    for (std::size_t i = 0; i < line.size(); ++i)
+    for (std::size_t i = 0; i < line.size(); ++i) {
       widths[i] = std::max(widths[i], width_of(line[i]));
+    }
   }
   std::string out;
   for (std::size_t l = 0; l < lines.size(); ++l) {
@@ -98,8 +100,9 @@ std::string aligned(const Table& table) {
     }
     out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
     if (l == 0) {
-      for (std::size_t i = 0; i < widths.size(); ++i)
+      for (std::size_t i = 0; i < widths.size(); ++i) {
         out += (i > 0 ? "  " : "") + std::string(widths[i], '-');
+      }
       out += "\n";
     }
   }

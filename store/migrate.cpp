@@ -12,8 +12,9 @@ void run_whole(sqlite3* database, const std::string& sql) {
   try {
     run_sql(database, "BEGIN IMMEDIATE;\n" + sql + ";\nCOMMIT;");
   } catch (const SqlError&) {
-    if (sqlite3_get_autocommit(database) == 0)
+    if (sqlite3_get_autocommit(database) == 0) {
       sqlite3_exec(database, "ROLLBACK", nullptr, nullptr, nullptr);
+    }
     throw;
   }
 }

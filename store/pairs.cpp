@@ -80,9 +80,10 @@ std::vector<PairSpan> pair_spans(const Database& db, std::int64_t pair_id) {
       "pair_id=? ORDER BY span");
   query.bind(pair_id);
   std::vector<PairSpan> out;
-  while (query.step())
+  while (query.step()) {
     out.push_back({pair_id, query.integer(0), query.integer(1), query.integer(2), query.integer(3),
                    query.integer(4)});
+  }
   return out;
 }
 

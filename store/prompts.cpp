@@ -81,8 +81,9 @@ void set_run_prompts(Database& db, std::int64_t run_id, const std::string& use,
       "INSERT INTO run_prompts(run_id, use, iteration_index, position, prompt_id) VALUES(:run, "
       ":use, :iteration_index, :position, :prompt)");
   std::int64_t position = 0;
-  for (const std::int64_t prompt_id : prompt_ids)
+  for (const std::int64_t prompt_id : prompt_ids) {
     insert.bind(run_id, use, iteration_index, position++, prompt_id).run();
+  }
   transaction.commit();
 }
 

@@ -92,8 +92,9 @@ class Values {
   void bind(Statement& statement) {
     for (int i = 1; i <= statement.parameters(); ++i) {
       const std::string name = bare(statement.parameter_name(i));
-      if (name.empty() || name[0] == '?')
+      if (name.empty() || name[0] == '?') {
         throw UsageError("query: a parameter without name (?); write :name");
+      }
       bind_value(statement, i, get(name));
     }
   }
@@ -103,9 +104,10 @@ class Values {
   Value identified(const std::string& name, const std::string& text) const {
     std::int64_t id = 0;
     if (parse_whole(text, id)) return text;
-    if (name == "run")
+    if (name == "run") {
       return id_of(name, text, "SELECT max(run_id) FROM runs WHERE name=?",
                    "SELECT name FROM runs GROUP BY name ORDER BY min(run_id)");
+    }
     if (name == "a" || name == "b") {
       return id_of(name, text,
                    "SELECT module_id FROM reward_modules m WHERE name=? ORDER BY EXISTS(SELECT 1 "
@@ -131,8 +133,9 @@ class Values {
     if (name == "limit") return kDefaultLimit;
     const auto row = std::find_if(kDefaults.begin(), kDefaults.end(),
                                   [&](const Default& d) { return d.name == name; });
-    if (row == kDefaults.end())
+    if (row == kDefaults.end()) {
       throw UsageError(cat("parameter :", name, " has no value; give it one (--", name, "=...)"));
+    }
     Statement query = db_.prepare(row->sql);
     bind(query);
     return query.step() ? query.optional_text(0) : std::nullopt;
@@ -147,8 +150,9 @@ class Values {
 void bind_parameters(const Database& db, Statement& statement,
                      const std::vector<std::pair<std::string, std::string>>& given) {
   std::vector<std::string> known;
-  for (int i = 1; i <= statement.parameters(); ++i)
+  for (int i = 1; i <= statement.parameters(); ++i) {
     known.push_back(bare(statement.parameter_name(i)));
+  }
   for (const auto& [name, text] : given) {
     if (std::find(known.begin(), known.end(), bare(name)) != known.end()) continue;
     throw UsageError(cat("parameter ", bare(name), " = ", text, ": the query has no :", bare(name),

@@ -84,11 +84,13 @@ sqlite3_stmt* compile_read_only(sqlite3* database, std::string_view sql) {
               "like); given: ",
               sql));
     }
-    if ((code & 0xff) == SQLITE_ERROR)
+    if ((code & 0xff) == SQLITE_ERROR) {
       throw UsageError(cat("query: ", sqlite3_errmsg(database), "\n  in: ", sql));
+    }
     if (code != SQLITE_OK) throw_sql_error(database, code, sql);
-    if (raw != nullptr && found)
+    if (raw != nullptr && found) {
       throw UsageError(cat("query: one statement at a time; given: ", sql));
+    }
     if (raw != nullptr) found = std::move(statement);
     rest = std::string(tail);
   }

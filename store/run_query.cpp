@@ -23,9 +23,10 @@ std::string real_text(double value) {
 std::string hex_text(std::string_view blob) {
   constexpr char kDigits[] = "0123456789abcdef";
   std::string out = "x'";
-  for (const char c : blob)
+  for (const char c : blob) {
     out +=
         {kDigits[static_cast<unsigned char>(c) >> 4], kDigits[static_cast<unsigned char>(c) & 15]};
+  }
   return out + "'";
 }
 

@@ -11,8 +11,7 @@ struct Run {
   std::int64_t id = 0;
   std::string uuid, name, status;  // running, done, failed, aborted
   std::int64_t seed = 0;
-  std::string
-      config;  // JSON object: every effective option, "section.name": "value" nested by section
+  std::string config;  // JSON object {section: {name: value}} of every effective option
 };
 /// @return id. `uuid` comes from the system's random source.
 std::int64_t create_run(Database& db, const std::string& name, std::int64_t seed,

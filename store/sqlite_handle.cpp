@@ -61,10 +61,11 @@ Handle open_handle(const std::filesystem::path& file, int flags, bool immutable)
   const int code =
       sqlite3_open_v2(name.c_str(), &raw, flags | (immutable ? SQLITE_OPEN_URI : 0), nullptr);
   Handle database(raw);
-  if (code != SQLITE_OK)
+  if (code != SQLITE_OK) {
     throw DataError(cat(file.string(), ": ",
                         raw != nullptr ? sqlite3_errmsg(raw) : sqlite3_errstr(code),
                         advice_for(code)));
+  }
   sqlite3_extended_result_codes(raw, 1);
   sqlite3_busy_timeout(raw, kBusyTimeoutMs);
   sqlite3_db_config(raw, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
@@ -95,13 +96,15 @@ Identity check_identity(sqlite3* database, const std::filesystem::path& file) {
   const std::int64_t application = query_integer(database, "PRAGMA application_id");
   const std::int64_t version = query_integer(database, "PRAGMA user_version");
   if (application == kApplicationId) {
-    if (version > static_cast<std::int64_t>(embedded_migrations().size()))
+    if (version > static_cast<std::int64_t>(embedded_migrations().size())) {
       refuse_newer(database, file, version);
+    }
     return version > 0 ? Identity::kPlumbline : Identity::kEmpty;
   }
   if (application == 0 && version == 0 &&
-      query_integer(database, "SELECT count(*) FROM sqlite_schema") == 0)
+      query_integer(database, "SELECT count(*) FROM sqlite_schema") == 0) {
     return Identity::kEmpty;
+  }
   throw DataError(cat(file.string(), ": an SQLite database of another program (application_id ",
                       application, ", expected ", kApplicationId,
                       "). Name a database that plumb made, or a new file"));

@@ -41,6 +41,7 @@ const StockQuery& stock_query(const std::string& name) {
                                   [&](const StockQuery& query) { return query.name == wanted; });
   if (found != queries.end()) return *found;
   std::vector<std::string> names;
+  names.reserve(queries.size());
   for (const StockQuery& query : queries) names.push_back(query.name);
   const std::string nearest = nearest_name(wanted, names);
   throw UsageError(

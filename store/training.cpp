@@ -18,9 +18,10 @@ void add_step(Database& db, const StepRow& step) {
   Statement add_metric =
       db.prepare("INSERT INTO step_metrics(step_id, name, value) VALUES(:step, :name, :value)");
   for (const auto& [name, value] : step.metrics) {
-    if (!std::isfinite(value))
+    if (!std::isfinite(value)) {
       throw DataError(cat("step ", step.global_step, ": metric ", name, " is ", value,
                           "; only finite numbers can be stored"));
+    }
     add_metric.bind(id, name, value).run();
   }
   Statement add_visit = db.prepare(

@@ -8,8 +8,9 @@ Transaction::Transaction(Database& database)
 }
 
 Transaction::~Transaction() {
-  if (!open_ || !database_.in_transaction())
+  if (!open_ || !database_.in_transaction()) {
     return;  // a full disk makes SQLite roll back by itself
+  }
   try {
     database_.execute(nested_ ? "ROLLBACK TO plumb; RELEASE plumb" : "ROLLBACK");
   } catch (const SqlError&) {  // NOLINT: the error that led here is the one to report

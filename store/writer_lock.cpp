@@ -54,8 +54,9 @@ WriterLock::WriterLock(const std::filesystem::path& database) : path_(database.s
     close(fd_);
   }
   const std::string id = cat(getpid(), "\n");
-  if (ftruncate(fd_, 0) == 0 && pwrite(fd_, id.data(), id.size(), 0) < 0)
+  if (ftruncate(fd_, 0) == 0 && pwrite(fd_, id.data(), id.size(), 0) < 0) {
     errno = 0;  // only informs
+  }
 }
 
 WriterLock::~WriterLock() {

@@ -82,11 +82,13 @@ WITH z AS (SELECT s.sample_id, x.score AS a, y.score AS b, percent_rank() OVER (
 SELECT z.sample_id AS sample, z.a, z.b, z.rank_a, z.rank_b, s.n_tokens AS tokens, s.text AS response
 FROM z JOIN samples s USING(sample_id) WHERE z.rank_a>=0.99 AND z.rank_b<=0.5 ORDER BY z.rank_a-z.rank_b DESC, z.sample_id LIMIT :limit;
 -- @disagreement share of a prompt's response pairs that modules :a and :b order differently
-WITH z AS MATERIALIZED (SELECT s.prompt_id, s.k, x.score AS a, y.score AS b
-  FROM samples s CROSS JOIN rewards x ON x.sample_id=s.sample_id AND x.module_id=:a CROSS JOIN rewards y ON y.sample_id=s.sample_id AND y.module_id=:b
-  WHERE s.iteration_id=(SELECT iteration_id FROM iterations WHERE run_id=:run AND idx=:it) AND s.suite=:suite AND +x.score IS NOT NULL AND +y.score IS NOT NULL)
 SELECT (SELECT name FROM reward_modules WHERE module_id=:a) AS a, (SELECT name FROM reward_modules WHERE module_id=:b) AS b,
-  count(*) AS response_pairs, avg((p.a-q.a)*(p.b-q.b)<0) AS disagree FROM z p JOIN z q ON q.prompt_id=p.prompt_id AND q.k>p.k;
+  count(*) AS response_pairs, avg((xs.score-xt.score)*(ys.score-yt.score)<0) AS disagree
+FROM samples s CROSS JOIN rewards xs ON xs.sample_id=s.sample_id AND xs.module_id=:a CROSS JOIN rewards ys ON ys.sample_id=s.sample_id AND ys.module_id=:b
+CROSS JOIN samples t ON t.iteration_id=s.iteration_id AND t.suite=s.suite AND t.prompt_id=s.prompt_id AND t.k>s.k
+CROSS JOIN rewards xt ON xt.sample_id=t.sample_id AND xt.module_id=:a CROSS JOIN rewards yt ON yt.sample_id=t.sample_id AND yt.module_id=:b
+WHERE s.iteration_id=(SELECT iteration_id FROM iterations WHERE run_id=:run AND idx=:it) AND s.suite=:suite
+  AND +xs.score IS NOT NULL AND +ys.score IS NOT NULL AND +xt.score IS NOT NULL AND +yt.score IS NOT NULL;
 -- @duplicates share of responses that repeat another one to the same prompt
 SELECT iteration, suite, n, duplicate_share FROM v_sample_statistics WHERE run_id=:run ORDER BY suite, iteration;
 -- @recurring answers given to several prompts
