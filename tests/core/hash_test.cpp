@@ -1,7 +1,10 @@
 #include "core/hash.hpp"
 
+#include <random>
+
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "core/sha256_blocks.hpp"
 #include "support/catch.hpp"
 #include "support/files.hpp"
 
@@ -51,6 +54,25 @@ TEST_CASE("text_hash63: the first 63 bits of SHA-256", "[core][unit]") {
   // 0xba7816bf8f01cfea >> 1 (first eight bytes of the digest of "abc" above).
   CHECK(text_hash63("abc") == 0x5d3c0b5fc780e7f5);
   CHECK(text_hash63("") >= 0);  // the digest begins with 0xe3: the sign bit must be gone
+}
+
+TEST_CASE("sha256: the instructions and the portable rounds give the same state", "[core][unit]") {
+  const sha256_blocks::Compress instructions = sha256_blocks::with_instructions();
+  if (instructions == nullptr) {
+    WARN("skipped: this processor has no SHA instructions");
+    return;
+  }
+  std::mt19937 random(20260101);
+  for (std::size_t blocks = 0; blocks < 40; ++blocks) {
+    std::vector<std::uint8_t> data(blocks * 64);
+    for (std::uint8_t& byte : data) byte = static_cast<std::uint8_t>(random());
+    sha256_blocks::State a{};
+    for (std::uint32_t& word : a) word = random();
+    sha256_blocks::State b = a;
+    sha256_blocks::portable(a, data.data(), blocks);
+    instructions(b, data.data(), blocks);
+    CHECK(a == b);
+  }
 }
 
 }  // namespace
