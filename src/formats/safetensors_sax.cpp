@@ -91,16 +91,15 @@ bool SafetensorsSax::end_array() {
 }
 
 bool SafetensorsSax::number_unsigned(number_unsigned_t value) {
-  SafetensorsTensor* tensor = header_.tensors.empty() ? nullptr : &header_.tensors.back();
+  if (place_ != Place::kShape && place_ != Place::kOffsets) refuse("a number");
+  SafetensorsTensor& tensor = header_.tensors.back();
   if (place_ == Place::kShape) {
     if (value > kMaxExtent) refuse("an extent above 2^48 - 1");
-    if (tensor->shape.size() >= kMaxDims) refuse("a shape of more than 8 dimensions");
-    tensor->shape.push_back(static_cast<std::int64_t>(value));
-  } else if (place_ == Place::kOffsets) {
-    if (++offset_count_ > 2) refuse("other than two offsets");
-    (offset_count_ == 1 ? tensor->begin : tensor->end) = value;
+    if (tensor.shape.size() >= kMaxDims) refuse("a shape of more than 8 dimensions");
+    tensor.shape.push_back(static_cast<std::int64_t>(value));
   } else {
-    refuse("a number");
+    if (++offset_count_ > 2) refuse("other than two offsets");
+    (offset_count_ == 1 ? tensor.begin : tensor.end) = value;
   }
   return true;
 }
