@@ -11,8 +11,8 @@ namespace plumb {
 namespace {
 
 void compress(sha256_blocks::State& state, const std::uint8_t* data, std::size_t blocks) {
-  static const sha256_blocks::Compress kFastest = sha256_blocks::fastest();
-  kFastest(state, data, blocks);
+  static const sha256_blocks::Compress chosen = sha256_blocks::fastest();
+  chosen(state, data, blocks);
 }
 
 }  // namespace
@@ -46,7 +46,9 @@ Sha256::Digest Sha256::finish() {
   const std::uint8_t one = 0x80;
   update(&one, 1);
   const std::uint8_t zero = 0;
-  while (filled_ != 56) update(&zero, 1);
+  while (filled_ != 56) {
+    update(&zero, 1);
+  }
   std::array<std::uint8_t, 8> length;
   for (int i = 0; i < 8; ++i) length[i] = static_cast<std::uint8_t>(bits >> (56 - 8 * i));
   update(length.data(), 8);
