@@ -53,8 +53,9 @@ Sha256::Digest Sha256::finish() {
   for (int i = 0; i < 8; ++i) length[i] = static_cast<std::uint8_t>(bits >> (56 - 8 * i));
   update(length.data(), 8);
   Digest digest;
-  for (int i = 0; i < 32; ++i)
+  for (int i = 0; i < 32; ++i) {
     digest[i] = static_cast<std::uint8_t>(state_[i / 4] >> (24 - 8 * (i % 4)));
+  }
   return digest;
 }
 
