@@ -1,6 +1,7 @@
 #include "rewards/length.hpp"
 
-#include "core/strings.hpp"
+#include "rewards/response_text.hpp"
+#include "rewards/score_each.hpp"
 #include "rewards/text_statistics.hpp"
 #include "text/words.hpp"
 
@@ -15,18 +16,14 @@ std::unique_ptr<LengthReward> LengthReward::make(const Options& options, RewardC
 }
 
 std::vector<Score> LengthReward::score(std::span<const RewardSample> samples) const {
-  std::vector<Score> scores(samples.size());
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    if (!is_valid_utf8(samples[i].response)) {
-      scores[i].error = "response is not valid UTF-8";
-      continue;
-    }
-    const std::size_t words = wordpunct(samples[i].response).size();
-    scores[i].value = length_incentive(words, options_.target_words, options_.cap);
-    scores[i].raw = length_incentive(words, options_.target_words, 0);
-    scores[i].components = {{"words", static_cast<double>(words)}};
-  }
-  return scores;
+  return score_each(samples, [&](const RewardSample& sample) {
+    const std::size_t words = wordpunct(readable_response(sample.response)).size();
+    Score score;
+    score.value = length_incentive(words, options_.target_words, options_.cap);
+    score.raw = length_incentive(words, options_.target_words, 0);
+    score.components = {{"words", static_cast<double>(words)}};
+    return score;
+  });
 }
 
 }  // namespace plumb

@@ -63,8 +63,9 @@ class Committee {
 
 std::size_t response_count(std::span<const std::vector<double>> modules) {
   expects(!modules.empty(), "at least one module");
-  for (const auto& scores : modules)
+  for (const auto& scores : modules) {
     expects(scores.size() == modules[0].size(), "lists of one length");
+  }
   return modules[0].size();
 }
 
@@ -151,8 +152,9 @@ std::vector<std::size_t> chamberlin_courant(std::span<const std::vector<double>>
     for (std::size_t c = 0; c < responses; ++c) {
       if (chosen[c] || !committee.allows(c)) continue;
       int gain = 0;
-      for (std::size_t i = 0; i < place.size(); ++i)
+      for (std::size_t i = 0; i < place.size(); ++i) {
         gain += std::max(0, best_place[i] - place[i][c]);
+      }
       if (gain > next_gain) {
         next = c;
         next_gain = gain;
@@ -162,8 +164,9 @@ std::vector<std::size_t> chamberlin_courant(std::span<const std::vector<double>>
     chosen[next] = true;
     committee.add(next);
     order.push_back(next);
-    for (std::size_t i = 0; i < place.size(); ++i)
+    for (std::size_t i = 0; i < place.size(); ++i) {
       best_place[i] = std::min(best_place[i], place[i][next]);
+    }
   }
   return order;
 }

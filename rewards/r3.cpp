@@ -17,14 +17,15 @@ namespace {
 
 constexpr std::size_t kCopiedNgram = 4;
 
-/// Why a sample's text cannot be read; empty if it can.
-std::string unreadable(const RewardSample& sample) {
-  if (!is_valid_utf8(sample.response)) return "response is not valid UTF-8";
+void check_readable(const RewardSample& sample) {
   for (const Message& message : sample.messages) {
-    if (!is_valid_utf8(message.content)) return cat(message.role, " message is not valid UTF-8");
+    if (!is_valid_utf8(message.content)) {
+      throw DataError(cat(message.role, " message is not valid UTF-8"));
+    }
   }
-  if (sample.reference && !is_valid_utf8(*sample.reference)) return "reference is not valid UTF-8";
-  return {};
+  if (sample.reference && !is_valid_utf8(*sample.reference)) {
+    throw DataError("reference is not valid UTF-8");
+  }
 }
 
 bool has_reference(const RewardSample& sample) {
@@ -97,13 +98,14 @@ R3Branch R3Reward::branch_of(const RewardSample& sample, Score& score) const {
 
 R3Reward::Item R3Reward::prepare(const RewardSample& sample) const {
   Item item;
-  if (std::string error = unreadable(sample); !error.empty()) throw DataError(error);
+  check_readable(sample);
+  const std::string_view response = readable_response(sample.response);
   item.branch = branch_of(sample, item.score);
   const bool by_reference = item.branch == R3Branch::kConstrained;
   item.score.labels.emplace_back("branch", r3_branch_name(item.branch));
 
   const std::string prompt = clean_query(sample.messages);
-  const std::string_view counted = cut_at_stop(sample.response, stops_);
+  const std::string_view counted = cut_at_stop(response, stops_);
   const auto words = wordpunct(counted), prompt_words = wordpunct(prompt);
   const NgramCounts ngrams = count_ngrams(words, static_cast<std::size_t>(options_.ngram));
   item.factors.length_incentive = length_incentive(words.size(), options_.li_div, options_.li_cap);
@@ -115,8 +117,7 @@ R3Reward::Item R3Reward::prepare(const RewardSample& sample) const {
                            {"unique_trigrams", static_cast<double>(ngrams.unique)},
                            {"copy_rate", copy_rate(words, prompt_words, kCopiedNgram)}};
   if (counted.empty()) {
-    item.score.labels.emplace_back("empty",
-                                   trim(sample.response).empty() ? "response" : "after_cut");
+    item.score.labels.emplace_back("empty", trim(response).empty() ? "response" : "after_cut");
     if (options_.empty == "zero") {
       item.score.value = item.score.raw = 0;
       return item;
@@ -126,9 +127,8 @@ R3Reward::Item R3Reward::prepare(const RewardSample& sample) const {
     item.score.labels.emplace_back("query", by_reference ? "reference" : "prompt");
     item.query = by_reference ? *sample.reference : prompt;
     if (item.query.empty()) throw DataError("the prompt has no user turn with text");
-    item.responses =
-        word_windows(options_.cut_for_relevance ? std::string(counted) : sample.response,
-                     static_cast<std::size_t>(options_.window_words));
+    item.responses = word_windows(std::string(options_.cut_for_relevance ? counted : response),
+                                  static_cast<std::size_t>(options_.window_words));
   }
   item.measured = true;
   return item;

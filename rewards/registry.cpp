@@ -2,9 +2,12 @@
 
 #include "core/error.hpp"
 #include "core/strings.hpp"
+#include "rewards/cream.hpp"
+#include "rewards/genarm.hpp"
 #include "rewards/length.hpp"
 #include "rewards/r3.hpp"
 #include "rewards/repetition.hpp"
+#include "rewards/treg.hpp"
 
 namespace plumb {
 namespace {
@@ -23,9 +26,8 @@ RewardEntry entry() {
 
 const std::vector<RewardEntry>& reward_modules() {
   static const std::vector<RewardEntry> entries{
-      entry<LengthReward>(),
-      entry<R3Reward>(),
-      entry<RepetitionReward>(),
+      entry<CreamReward>(), entry<GenarmReward>(),     entry<LengthReward>(),
+      entry<R3Reward>(),    entry<RepetitionReward>(), entry<TregReward>(),
   };
   return entries;
 }

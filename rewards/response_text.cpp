@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "core/strings.hpp"
 #include "text/unicode.hpp"
 #include "text/words.hpp"
 
@@ -71,7 +72,20 @@ std::string collapse_white_space(std::string_view text) {
   return out;
 }
 
+/// Whether the bytes are the beginning of one character.
+bool is_cut_character(std::string_view bytes) {
+  const auto lead = static_cast<unsigned char>(bytes[0]);
+  return lead >= 0xC2 && lead <= 0xF4 && to_valid_utf8(bytes) == "\xEF\xBF\xBD";
+}
+
 }  // namespace
+
+std::string_view readable_response(std::string_view response) {
+  const std::string_view readable = response.substr(0, valid_utf8_prefix(response));
+  const std::string_view rest = response.substr(readable.size());
+  if (!rest.empty() && !is_cut_character(rest)) throw DataError("response is not valid UTF-8");
+  return readable;
+}
 
 std::vector<std::string> stop_format_names() {
   std::vector<std::string> names{"none"};

@@ -10,6 +10,10 @@
 /// turn, and the query.
 namespace plumb {
 
+/// The response without a last character that the length limit cut in two. Throws DataError if what
+/// is left is not valid UTF-8.
+std::string_view readable_response(std::string_view response);
+
 /// Chat formats whose role marks are known as stop texts, for option declarations.
 std::vector<std::string> stop_format_names();
 

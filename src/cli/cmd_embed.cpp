@@ -18,7 +18,8 @@ void print_batch(const Encoder& encoder, const std::vector<std::string>& texts, 
   const std::int64_t dimension = encoder.dimension();
   const float* data = embeddings.const_data_ptr<float>();
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    std::vector<float> values(data + static_cast<std::int64_t>(i) * dimension, data + static_cast<std::int64_t>(i + 1) * dimension);
+    std::vector<float> values(data + static_cast<std::int64_t>(i) * dimension,
+                              data + static_cast<std::int64_t>(i + 1) * dimension);
     if (normalize) {
       double squared = 0.0;
       for (const float value : values) squared += static_cast<double>(value) * value;
@@ -34,7 +35,8 @@ void print_batch(const Encoder& encoder, const std::vector<std::string>& texts, 
 int embed_command(const Arguments& arguments) {
   const auto options = read_options<EmbedOptions>(arguments);
   const std::unique_ptr<Encoder> encoder = Encoder::load(resolve_model(options.model));
-  const bool normalize = options.normalize == "yes" || (options.normalize == "auto" && encoder->normalizes());
+  const bool normalize =
+      options.normalize == "yes" || (options.normalize == "auto" && encoder->normalizes());
   InputLines lines(std::cin);
   std::vector<std::string> texts;
   std::string line;

@@ -6,9 +6,9 @@
 #include "cli/command_options.hpp"
 #include "cli/json_lines.hpp"
 #include "cli/loaded_model.hpp"
+#include "core/error.hpp"
 #include "core/hash.hpp"
 #include "core/log.hpp"
-#include "core/error.hpp"
 #include "rollout/engine.hpp"
 
 namespace plumb::cli {
@@ -28,12 +28,17 @@ class Generator {
     request.samples = options_.samples;
     request.stream = static_cast<std::uint64_t>(text_hash63(messages.back().content));
     std::vector<RolloutResponse> responses(static_cast<std::size_t>(options_.samples));
-    engine_.generate({&request, 1}, options_.sampling, model_.end_ids, static_cast<std::uint64_t>(options_.seed), turn,
-                     [&](RolloutResponse&& response) { responses[static_cast<std::size_t>(response.sample)] = std::move(response); });
+    engine_.generate({&request, 1}, options_.sampling, model_.end_ids,
+                     static_cast<std::uint64_t>(options_.seed), turn,
+                     [&](RolloutResponse&& response) {
+                       responses[static_cast<std::size_t>(response.sample)] = std::move(response);
+                     });
     return responses;
   }
 
-  std::string text(const RolloutResponse& response) const { return model_.tokenizer->decode(response.ids, true); }
+  std::string text(const RolloutResponse& response) const {
+    return model_.tokenizer->decode(response.ids, true);
+  }
 
   std::vector<Message> conversation(const std::string& prompt) const {
     std::vector<Message> messages;
@@ -46,11 +51,18 @@ class Generator {
     const std::vector<RolloutResponse> responses = answer(conversation(prompt), 0);
     for (const RolloutResponse& response : responses) {
       if (options_.json) {
-        std::cout << to_line({{"prompt", prompt}, {"sample", response.sample}, {"text", text(response)}, {"ids", response.ids},
-                              {"logp_policy", response.logp_policy}, {"logp_sampling", response.logp_sampling},
-                              {"finish_reason", response.finish == FinishReason::kStop ? "stop" : "length"}});
+        std::cout << to_line(
+            {{"prompt", prompt},
+             {"sample", response.sample},
+             {"text", text(response)},
+             {"ids", response.ids},
+             {"logp_policy", response.logp_policy},
+             {"logp_sampling", response.logp_sampling},
+             {"finish_reason", response.finish == FinishReason::kStop ? "stop" : "length"}});
       } else {
-        if (responses.size() > 1) std::cout << (response.sample > 0 ? "\n" : "") << "--- " << response.sample + 1 << " of " << responses.size() << "\n";
+        if (responses.size() > 1)
+          std::cout << (response.sample > 0 ? "\n" : "") << "--- " << response.sample + 1 << " of "
+                    << responses.size() << "\n";
         std::cout << text(response) << "\n";
       }
     }

@@ -29,7 +29,9 @@ int run_phase_command(const std::string& phase, const Arguments& given) {
 int rollout_command(const Arguments& arguments) { return run_phase_command("rollout", arguments); }
 int score_command(const Arguments& arguments) { return run_phase_command("score", arguments); }
 int pair_command(const Arguments& arguments) { return run_phase_command("pair", arguments); }
-int annotate_command(const Arguments& arguments) { return run_phase_command("annotate", arguments); }
+int annotate_command(const Arguments& arguments) {
+  return run_phase_command("annotate", arguments);
+}
 int train_command(const Arguments& arguments) { return run_phase_command("train", arguments); }
 int eval_command(const Arguments& arguments) { return run_phase_command("eval", arguments); }
 

@@ -23,14 +23,17 @@ int sql_command(const Arguments& given) {
     } else if (equals != std::string::npos) {
       parameters.emplace_back(argument.substr(2, equals - 2), argument.substr(equals + 1));
     } else {
-      throw UsageError(cat("command line: '", argument, "': query parameters are given as --name=value"));
+      throw UsageError(
+          cat("command line: '", argument, "': query parameters are given as --name=value"));
     }
   }
-  if (positional.empty()) throw UsageError("no database given; usage: plumb sql DB [QUERY | @name]");
+  if (positional.empty())
+    throw UsageError("no database given; usage: plumb sql DB [QUERY | @name]");
   if (positional.size() > 2) throw_unexpected(positional[2]);
   const store::Database db = store::Database::open_reader(positional[0]);
   if (positional.size() == 1) {
-    for (const store::StockQuery& query : store::stock_queries()) std::cout << "@" << query.name << "  " << query.summary << "\n";
+    for (const store::StockQuery& query : store::stock_queries())
+      std::cout << "@" << query.name << "  " << query.summary << "\n";
     return 0;
   }
   const std::string& query = positional[1];

@@ -11,7 +11,7 @@ using Arguments = std::vector<std::string>;
 /// One subcommand. `run` gets the arguments after its name and returns the exit code.
 struct Command {
   std::string name;
-  std::string usage;    // arguments, e.g. "CONFIG [--section.key=value ...]"
+  std::string usage;  // arguments, e.g. "CONFIG [--section.key=value ...]"
   std::string summary;
   std::vector<Option> (*options)();  // for --help
   int (*run)(const Arguments& arguments);
@@ -27,7 +27,8 @@ std::string take_value(Arguments& arguments, const std::string& name);
 Config read_run_config(const Arguments& arguments);
 
 [[noreturn]] void throw_unexpected(const std::string& argument);
-/// Reads options of a command that takes no config file. Throws UsageError if positional arguments are left.
+/// Reads options of a command that takes no config file. Throws UsageError if positional arguments
+/// are left.
 template <class Options>
 Options read_options(const Arguments& arguments) {
   Config config(declared<Options>(""));
@@ -35,8 +36,8 @@ Options read_options(const Arguments& arguments) {
   if (!left.empty()) throw_unexpected(left.front());
   return config.values().template read<Options>("");
 }
-int run_command(const Arguments& arguments);       // cmd_run.cpp
-int rollout_command(const Arguments& arguments);   // cmd_phase.cpp
+int run_command(const Arguments& arguments);      // cmd_run.cpp
+int rollout_command(const Arguments& arguments);  // cmd_phase.cpp
 int score_command(const Arguments& arguments);
 int pair_command(const Arguments& arguments);
 int annotate_command(const Arguments& arguments);

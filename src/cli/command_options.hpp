@@ -14,9 +14,11 @@ struct GenerateOptions {
   SamplingOptions sampling;
   static void describe(auto& self, auto&& field) {
     field("model", self.model, "Hugging Face folder, .gguf file, or a hub id in the local cache");
-    field("prompt", self.prompt, "user message; empty: one per line of standard input, on a terminal a chat");
+    field("prompt", self.prompt,
+          "user message; empty: one per line of standard input, on a terminal a chat");
     field("system", self.system, "system message; empty: the format's default");
-    field("chat_template", self.chat_template, "chat format (`plumb list templates`); auto: the model's own; raw: the text as it is");
+    field("chat_template", self.chat_template,
+          "chat format (`plumb list templates`); auto: the model's own; raw: the text as it is");
     field("samples", self.samples, Range{1, 1e6}, "responses for each prompt");
     field("seed", self.seed, Range{0, 9e15}, "seed of the random choices");
     field("json", self.json, "print JSON lines with ids and log-probs instead of text");
@@ -41,7 +43,8 @@ struct LogprobsOptions {
   std::int64_t batch_tokens = 4096;
   static void describe(auto& self, auto&& field) {
     field("model", self.model, "Hugging Face folder, .gguf file, or a hub id in the local cache");
-    field("chat_template", self.chat_template, "chat format around a \"prompt\" given as text or messages; raw: the text as it is");
+    field("chat_template", self.chat_template,
+          "chat format around a \"prompt\" given as text or messages; raw: the text as it is");
     field("batch_tokens", self.batch_tokens, Range{1, 1e9}, "tokens of one forward pass");
     field("dtype", self.dtype, Choices{{"auto", "float32", "bfloat16"}}, "type of matrix products");
     field("device", self.device, Choices{{"auto", "cpu", "cuda"}}, "where the model runs");
@@ -52,14 +55,16 @@ struct EmbedOptions {
   std::string model = "models/all-minilm-l6-v2", normalize = "auto";
   static void describe(auto& self, auto&& field) {
     field("model", self.model, "folder of a BERT-type encoder");
-    field("normalize", self.normalize, Choices{{"auto", "yes", "no"}}, "divide by the Euclidean norm; auto: as the folder says");
+    field("normalize", self.normalize, Choices{{"auto", "yes", "no"}},
+          "divide by the Euclidean norm; auto: as the folder says");
   }
 };
 
 struct SqlOptions {
   std::string format = "table";
   static void describe(auto& self, auto&& field) {
-    field("format", self.format, Choices{{"table", "csv", "json", "markdown"}}, "how the result is printed");
+    field("format", self.format, Choices{{"table", "csv", "json", "markdown"}},
+          "how the result is printed");
   }
 };
 

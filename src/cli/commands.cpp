@@ -20,20 +20,38 @@ std::vector<Option> none() { return {}; }
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> table{
-      {"run", "CONFIG [--section.key=value ...] [--dry-run] [--dump-config]", "the loop; goes on where it stopped", run_option_table, run_command},
-      {"rollout", kConfigUsage, "sample responses for the current iteration", run_option_table, rollout_command},
-      {"score", kConfigUsage, "score responses that have no score yet", run_option_table, score_command},
-      {"pair", kConfigUsage, "choose pairs; --pair.set=NAME makes another set over the same samples", run_option_table, pair_command},
-      {"annotate", kConfigUsage, "compute reference log-probs of the pairs", run_option_table, annotate_command},
+      {"run", "CONFIG [--section.key=value ...] [--dry-run] [--dump-config]",
+       "the loop; goes on where it stopped", run_option_table, run_command},
+      {"rollout", kConfigUsage, "sample responses for the current iteration", run_option_table,
+       rollout_command},
+      {"score", kConfigUsage, "score responses that have no score yet", run_option_table,
+       score_command},
+      {"pair", kConfigUsage,
+       "choose pairs; --pair.set=NAME makes another set over the same samples", run_option_table,
+       pair_command},
+      {"annotate", kConfigUsage, "compute reference log-probs of the pairs", run_option_table,
+       annotate_command},
       {"train", kConfigUsage, "update the policy on the pairs", run_option_table, train_command},
-      {"eval", kConfigUsage, "compare the policy with the initial one on held-out prompts", run_option_table, eval_command},
-      {"calibrate", kConfigUsage, "fit R^3's map F to the encoder, from a run's responses and reference answers", run_option_table, calibrate_command},
-      {"generate", "--model M [--prompt TEXT] [options]", "chat with or sample from a model", of<GenerateOptions>, generate_command},
-      {"tokenize", "--model M < LINES", "text or {\"text\"} / {\"messages\"} lines to {\"ids\", \"pieces\"}", of<TokenizeOptions>, tokenize_command},
-      {"logprobs", "--model M < JSONL", "{\"prompt\",\"response\"} or {\"prompt_ids\",\"response_ids\"} to {\"token_logprobs\",\"sum\"}", of<LogprobsOptions>, logprobs_command},
-      {"embed", "[--model M] < LINES", "lines of text to {\"embedding\"}", of<EmbedOptions>, embed_command},
-      {"sql", "DB [QUERY | @name] [--format F] [--param=value ...]", "read-only SQL; @name runs a stock query, no query lists them", of<SqlOptions>, sql_command},
-      {"list", "losses|rewards|templates|models|queries|options", "what there is to choose from", none, list_command},
+      {"eval", kConfigUsage, "compare the policy with the initial one on held-out prompts",
+       run_option_table, eval_command},
+      {"calibrate", kConfigUsage,
+       "fit R^3's map F to the encoder, from a run's responses and reference answers",
+       run_option_table, calibrate_command},
+      {"generate", "--model M [--prompt TEXT] [options]", "chat with or sample from a model",
+       of<GenerateOptions>, generate_command},
+      {"tokenize", "--model M < LINES",
+       "text or {\"text\"} / {\"messages\"} lines to {\"ids\", \"pieces\"}", of<TokenizeOptions>,
+       tokenize_command},
+      {"logprobs", "--model M < JSONL",
+       "{\"prompt\",\"response\"} or {\"prompt_ids\",\"response_ids\"} to "
+       "{\"token_logprobs\",\"sum\"}",
+       of<LogprobsOptions>, logprobs_command},
+      {"embed", "[--model M] < LINES", "lines of text to {\"embedding\"}", of<EmbedOptions>,
+       embed_command},
+      {"sql", "DB [QUERY | @name] [--format F] [--param=value ...]",
+       "read-only SQL; @name runs a stock query, no query lists them", of<SqlOptions>, sql_command},
+      {"list", "losses|rewards|templates|models|queries|options", "what there is to choose from",
+       none, list_command},
       {"doctor", "", "what this machine offers, and a self-test", none, doctor_command},
   };
   return table;
@@ -55,9 +73,11 @@ std::string take_value(Arguments& arguments, const std::string& name) {
       return value;
     }
     if (arguments[i] == flag) {
-      if (i + 1 >= arguments.size()) throw UsageError(cat("command line: ", flag, " needs a value"));
+      if (i + 1 >= arguments.size())
+        throw UsageError(cat("command line: ", flag, " needs a value"));
       const std::string value = arguments[i + 1];
-      arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(i), arguments.begin() + static_cast<std::ptrdiff_t>(i) + 2);
+      arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(i),
+                      arguments.begin() + static_cast<std::ptrdiff_t>(i) + 2);
       return value;
     }
   }
@@ -74,6 +94,8 @@ Config read_run_config(const Arguments& arguments) {
   return result;
 }
 
-void throw_unexpected(const std::string& argument) { throw UsageError(cat("command line: unexpected argument '", argument, "'")); }
+void throw_unexpected(const std::string& argument) {
+  throw UsageError(cat("command line: unexpected argument '", argument, "'"));
+}
 
 }  // namespace plumb::cli

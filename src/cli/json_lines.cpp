@@ -28,8 +28,10 @@ std::vector<Message> read_messages(const nlohmann::json& field, std::int64_t num
   std::vector<Message> messages;
   if (field.is_array()) {
     for (const nlohmann::json& one : field) {
-      if (!one.is_object() || !one.value("role", nlohmann::json()).is_string() || !one.value("content", nlohmann::json()).is_string()) {
-        throw DataError(at_line(number) + "expected messages as [{\"role\": text, \"content\": text}, ...]");
+      if (!one.is_object() || !one.value("role", nlohmann::json()).is_string() ||
+          !one.value("content", nlohmann::json()).is_string()) {
+        throw DataError(at_line(number) +
+                        "expected messages as [{\"role\": text, \"content\": text}, ...]");
       }
       messages.push_back({one.at("role"), one.at("content")});
     }
@@ -38,19 +40,25 @@ std::vector<Message> read_messages(const nlohmann::json& field, std::int64_t num
   return messages;
 }
 
-std::vector<std::int32_t> read_ids(const nlohmann::json& object, const std::string& name, std::int32_t vocab_size, std::int64_t number) {
+std::vector<std::int32_t> read_ids(const nlohmann::json& object, const std::string& name,
+                                   std::int32_t vocab_size, std::int64_t number) {
   const auto field = object.find(name);
-  if (field == object.end() || !field->is_array() || field->empty()) throw DataError(cat(at_line(number), "expected \"", name, "\" as a list of token ids"));
+  if (field == object.end() || !field->is_array() || field->empty())
+    throw DataError(cat(at_line(number), "expected \"", name, "\" as a list of token ids"));
   std::vector<std::int32_t> ids;
   for (const nlohmann::json& one : *field) {
-    if (!one.is_number_integer() || one.get<std::int64_t>() < 0 || one.get<std::int64_t>() >= vocab_size) {
-      throw DataError(cat(at_line(number), "\"", name, "\" holds ", one.dump(), "; expected token ids from 0 to ", vocab_size - 1));
+    if (!one.is_number_integer() || one.get<std::int64_t>() < 0 ||
+        one.get<std::int64_t>() >= vocab_size) {
+      throw DataError(cat(at_line(number), "\"", name, "\" holds ", one.dump(),
+                          "; expected token ids from 0 to ", vocab_size - 1));
     }
     ids.push_back(one.get<std::int32_t>());
   }
   return ids;
 }
 
-std::string to_line(const nlohmann::json& value) { return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"; }
+std::string to_line(const nlohmann::json& value) {
+  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
 
 }  // namespace plumb::cli

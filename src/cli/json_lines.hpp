@@ -27,7 +27,8 @@ nlohmann::json parse_object(const std::string& line, std::int64_t number);
 /// A field that holds [{role, content}, ...]. Throws DataError naming the line.
 std::vector<Message> read_messages(const nlohmann::json& field, std::int64_t number);
 /// A field that holds token ids below `vocab_size`. Throws DataError naming the line.
-std::vector<std::int32_t> read_ids(const nlohmann::json& object, const std::string& name, std::int32_t vocab_size, std::int64_t number);
+std::vector<std::int32_t> read_ids(const nlohmann::json& object, const std::string& name,
+                                   std::int32_t vocab_size, std::int64_t number);
 /// One compact line; malformed UTF-8 is replaced.
 std::string to_line(const nlohmann::json& value);
 

@@ -18,6 +18,7 @@ struct LoadedModel {
   std::unique_ptr<Decoder> decoder;
 };
 /// Throws UsageError if `model` is empty, and as load_checkpoint does.
-LoadedModel load_model(const std::string& model, const std::string& chat_template, const std::string& dtype, const std::string& device);
+LoadedModel load_model(const std::string& model, const std::string& chat_template,
+                       const std::string& dtype, const std::string& device);
 
 }  // namespace plumb::cli

@@ -17,7 +17,8 @@ namespace {
 
 constexpr int kOk = 0, kUsage = 2, kData = 3, kBug = 70;
 
-/// Keeps freed memory in the process: with glibc's defaults a training step spends a third of its time on fresh pages.
+/// Keeps freed memory in the process: with glibc's defaults a training step spends a third of its
+/// time on fresh pages.
 void tune_allocator() {
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
@@ -25,15 +26,21 @@ void tune_allocator() {
 }
 
 void print_help() {
-  std::cout << "plumb " << kVersion << ": aligns language models by iterative preference optimization\n\nusage: plumb COMMAND [arguments]\n\n";
+  std::cout << "plumb " << kVersion
+            << ": aligns language models by iterative preference optimization\n\nusage: plumb "
+               "COMMAND [arguments]\n\n";
   for (const Command& command : commands()) {
-    std::cout << "  " << command.name << std::string(12 - command.name.size(), ' ') << command.summary << "\n";
+    std::cout << "  " << command.name << std::string(12 - command.name.size(), ' ')
+              << command.summary << "\n";
   }
-  std::cout << "\n`plumb COMMAND --help` shows a command's options. Everywhere: --quiet, --json-log FILE.\n";
+  std::cout << "\n`plumb COMMAND --help` shows a command's options. Everywhere: --quiet, "
+               "--json-log FILE.\n";
 }
 
 void print_command_help(const Command& command) {
-  std::cout << "usage: plumb " << command.name << " " << command.usage << "\n\n" << command.summary << "\n" << describe_options(command.options());
+  std::cout << "usage: plumb " << command.name << " " << command.usage << "\n\n"
+            << command.summary << "\n"
+            << describe_options(command.options());
 }
 
 const Command& find_command(const std::string& name) {
@@ -43,11 +50,14 @@ const Command& find_command(const std::string& name) {
     names.push_back(command.name);
   }
   const std::string nearest = nearest_name(name, names);
-  throw UsageError(cat("unknown command '", name, "'", nearest.empty() ? "" : cat(" (did you mean '", nearest, "'?)"), "; `plumb --help` lists all"));
+  throw UsageError(cat("unknown command '", name, "'",
+                       nearest.empty() ? "" : cat(" (did you mean '", nearest, "'?)"),
+                       "; `plumb --help` lists all"));
 }
 
 int dispatch(Arguments arguments) {
-  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h" || arguments[0] == "help") {
+  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h" ||
+      arguments[0] == "help") {
     print_help();
     return arguments.empty() ? kUsage : kOk;
   }
@@ -65,7 +75,8 @@ int dispatch(Arguments arguments) {
     log::set_quiet(true);
     Progress::set_quiet(true);
   }
-  if (const std::string file = take_value(arguments, "json-log"); !file.empty()) log::set_json_file(file);
+  if (const std::string file = take_value(arguments, "json-log"); !file.empty())
+    log::set_json_file(file);
   return command.run(arguments);
 }
 
@@ -82,7 +93,8 @@ int guarded(const Arguments& arguments) {
     log::error(error.what());
     return kData;
   } catch (const std::bad_alloc&) {
-    log::error("out of memory: lower rollout.max_rows, train.micro_batch_tokens or the model's size");
+    log::error(
+        "out of memory: lower rollout.max_rows, train.micro_batch_tokens or the model's size");
     return kData;
   } catch (const std::exception& error) {
     log::error(cat("this is a bug in plumb, please report it: ", error.what()));

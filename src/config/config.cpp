@@ -28,7 +28,8 @@ std::string limits(const Option& option) {
 
 Config::Config(std::vector<Option> options) : options_(std::move(options)) {
   std::set<std::string> seen;
-  for (const Option& option : options_) expects(seen.insert(option.key).second, "option keys to be unique");
+  for (const Option& option : options_)
+    expects(seen.insert(option.key).second, "option keys to be unique");
 }
 
 const Option& Config::resolve(const std::string& name, const std::string& origin) const {
@@ -48,7 +49,8 @@ const Option& Config::resolve(const std::string& name, const std::string& origin
   if (matches.size() > 1) {
     std::vector<std::string> keys;
     for (const Option* match : matches) keys.push_back(match->key);
-    throw UsageError(cat(origin, ": option '", name, "' could mean ", join(keys, ", "), "; write it with its section"));
+    throw UsageError(cat(origin, ": option '", name, "' could mean ", join(keys, ", "),
+                         "; write it with its section"));
   }
   std::string nearest = nearest_name(name, known);
   if (nearest.empty()) {
@@ -59,7 +61,8 @@ const Option& Config::resolve(const std::string& name, const std::string& origin
       if (!part.empty() && last_part(key) == part) nearest = key;
     }
   }
-  throw UsageError(cat(origin, ": unknown option '", name, "'", nearest.empty() ? "" : cat(" (did you mean '", nearest, "'?)"),
+  throw UsageError(cat(origin, ": unknown option '", name, "'",
+                       nearest.empty() ? "" : cat(" (did you mean '", nearest, "'?)"),
                        "; `plumb list options` shows all"));
 }
 
@@ -71,17 +74,21 @@ void Config::set(const std::string& name, const std::string& text, const std::st
 
 void Config::load_file(const std::filesystem::path& file) {
   std::ifstream in(file);
-  if (!in || std::filesystem::is_directory(file)) throw DataError(cat(file.string(), ": config file cannot be read"));
+  if (!in || std::filesystem::is_directory(file))
+    throw DataError(cat(file.string(), ": config file cannot be read"));
   const std::string origin = file.string();
   try {
     std::set<std::string> seen;
-    for (const po::option& option : po::parse_config_file(in, po::options_description(), true).options) {
+    for (const po::option& option :
+         po::parse_config_file(in, po::options_description(), true).options) {
       const Option& known = resolve(option.string_key, origin);
-      if (!seen.insert(known.key).second) throw UsageError(cat(origin, ": option '", known.key, "' is set twice"));
+      if (!seen.insert(known.key).second)
+        throw UsageError(cat(origin, ": option '", known.key, "' is set twice"));
       set(known.key, option.value.empty() ? "" : option.value.front(), origin);
     }
   } catch (const po::error& error) {
-    throw UsageError(cat(origin, ": ", error.what(), "; expected lines of the form [section] and key = value"));
+    throw UsageError(
+        cat(origin, ": ", error.what(), "; expected lines of the form [section] and key = value"));
   }
 }
 
@@ -91,7 +98,8 @@ std::vector<std::string> Config::load_command_line(const std::vector<std::string
     const std::string& argument = arguments[i];
     if (argument.size() < 3 || argument.rfind("--", 0) != 0) {
       if (argument.size() > 1 && argument[0] == '-' && argument != "--") {
-        throw UsageError(cat("command line: '", argument, "' is no option; long options start with --"));
+        throw UsageError(
+            cat("command line: '", argument, "' is no option; long options start with --"));
       }
       if (argument != "--") positional.push_back(argument);
       continue;
@@ -130,7 +138,8 @@ std::string Config::dump() const {
       out += cat(out.empty() ? "" : "\n", "[", section, "]\n");
     }
     const OptionValue* value = values_.find(option.key);
-    out += cat(last_part(option.key), " = ", text(option.key), "  # ", value != nullptr ? value->origin : "default", "\n");
+    out += cat(last_part(option.key), " = ", text(option.key), "  # ",
+               value != nullptr ? value->origin : "default", "\n");
   }
   return out;
 }
@@ -142,7 +151,9 @@ std::string describe_options(const std::vector<Option>& options) {
       section = section_of(option.key);
       out += cat("\n[", section, "]\n");
     }
-    const std::string head = cat("  --", option.key, "=", option.default_value.empty() ? "\"\"" : option.default_value, limits(option));
+    const std::string head =
+        cat("  --", option.key, "=", option.default_value.empty() ? "\"\"" : option.default_value,
+            limits(option));
     out += head + "\n        " + option.help + "\n";
   }
   return out;

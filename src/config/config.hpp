@@ -8,16 +8,19 @@
 
 namespace plumb {
 
-/// Options from three places: defaults, INI files (left to right), the command line. Later wins; every value knows its origin.
+/// Options from three places: defaults, INI files (left to right), the command line. Later wins;
+/// every value knows its origin.
 class Config {
  public:
   /// @param options  everything that may be set; keys are unique
   explicit Config(std::vector<Option> options);
 
   /// Reads `[section]` / `key = value` lines; `#` starts a comment.
-  /// Throws UsageError (unknown key with the nearest known one, wrong type or range, a key set twice) or DataError (unreadable file).
+  /// Throws UsageError (unknown key with the nearest known one, wrong type or range, a key set
+  /// twice) or DataError (unreadable file).
   void load_file(const std::filesystem::path& file);
-  /// Reads `--section.key=value`, `--section.key value` and, for options of type bool, a bare `--section.key`.
+  /// Reads `--section.key=value`, `--section.key value` and, for options of type bool, a bare
+  /// `--section.key`.
   /// @return the positional arguments in order
   std::vector<std::string> load_command_line(const std::vector<std::string>& arguments);
 
@@ -44,7 +47,8 @@ class Config {
 /// Help text of options, grouped by section: name, default, range or choices, meaning.
 std::string describe_options(const std::vector<Option>& options);
 
-/// Other names of options that users of TRL, OpenRLHF, LLaMA-Factory and axolotl know: (alias, key).
+/// Other names of options that users of TRL, OpenRLHF, LLaMA-Factory and axolotl know: (alias,
+/// key).
 const std::vector<std::pair<std::string, std::string>>& option_aliases();
 
 }  // namespace plumb

@@ -34,7 +34,8 @@ std::string read_file(const fs::path& file, std::size_t max_bytes) {
   if (!in) fail(file, "be read");
   const auto size = static_cast<std::size_t>(std::max<std::streamoff>(0, in.tellg()));
   if (size > max_bytes) {
-    throw DataError(cat(file.string(), ": holds ", size, " bytes, at most ", max_bytes, " are accepted"));
+    throw DataError(
+        cat(file.string(), ": holds ", size, " bytes, at most ", max_bytes, " are accepted"));
   }
   std::string contents(size, '\0');
   in.seekg(0);
@@ -74,7 +75,8 @@ void write_file_atomically(const fs::path& file, const std::function<void(int)>&
 }
 
 void write_file_atomically(const fs::path& file, std::string_view contents) {
-  write_file_atomically(file, [&](int fd) { write_all(fd, contents.data(), contents.size(), file); });
+  write_file_atomically(file,
+                        [&](int fd) { write_all(fd, contents.data(), contents.size(), file); });
 }
 
 void sync_folder(const fs::path& folder) {

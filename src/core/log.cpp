@@ -34,11 +34,14 @@ void write(spdlog::level::level_enum level, const char* name, const std::string&
   State& s = state();
   const std::lock_guard lock(s.mutex);
   Progress::clear_line();
-  const char* prefix = level == spdlog::level::warn ? "warning: " : level == spdlog::level::err ? "error: " : "";
+  const char* prefix = level == spdlog::level::warn  ? "warning: "
+                       : level == spdlog::level::err ? "error: "
+                                                     : "";
   s.console->log(level, "{}{}", prefix, message);
   if (s.json.is_open()) {
     const nlohmann::json line = {{"time", utc_now()}, {"level", name}, {"message", message}};
-    s.json << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n' << std::flush;
+    s.json << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n'
+           << std::flush;
   }
 }
 

@@ -10,8 +10,10 @@ namespace plumb {
 namespace option_detail {
 namespace {
 
-[[noreturn]] void reject(const Option& option, const OptionValue& given, const std::string& expected) {
-  throw UsageError(cat(option.key, " = ", given.text, " (from ", given.origin, "): expected ", expected));
+[[noreturn]] void reject(const Option& option, const OptionValue& given,
+                         const std::string& expected) {
+  throw UsageError(
+      cat(option.key, " = ", given.text, " (from ", given.origin, "): expected ", expected));
 }
 
 template <class Number>
@@ -20,11 +22,16 @@ bool parse_whole(std::string_view text, Number& out) {
   return error == std::errc{} && end == text.data() + text.size();
 }
 
-std::string range_text(const Range& range) { return cat(format(range.low), " to ", format(range.high)); }
+std::string range_text(const Range& range) {
+  return cat(format(range.low), " to ", format(range.high));
+}
 
 void check_range(const Option& option, const OptionValue& given, double value) {
-  if (!std::isfinite(value) || (option.range && (value < option.range->low || value > option.range->high))) {
-    reject(option, given, option.range ? cat("a ", option.type, " from ", range_text(*option.range)) : "a finite number");
+  if (!std::isfinite(value) ||
+      (option.range && (value < option.range->low || value > option.range->high))) {
+    reject(option, given,
+           option.range ? cat("a ", option.type, " from ", range_text(*option.range))
+                        : "a finite number");
   }
 }
 
@@ -34,7 +41,9 @@ void check_choice(const Option& option, const OptionValue& given, const std::str
     if (choice == value) return;
   }
   const std::string nearest = nearest_name(value, option.choices);
-  reject(option, given, cat("one of ", join(option.choices, ", "), nearest.empty() ? "" : cat(" (did you mean ", nearest, "?)")));
+  reject(option, given,
+         cat("one of ", join(option.choices, ", "),
+             nearest.empty() ? "" : cat(" (did you mean ", nearest, "?)")));
 }
 
 }  // namespace
@@ -67,7 +76,9 @@ void parse(const Option& option, const OptionValue& given, bool& out) {
 
 void parse(const Option& option, const OptionValue& given, std::int64_t& out) {
   if (!parse_whole(trim(given.text), out)) {
-    reject(option, given, option.range ? cat("a whole number from ", range_text(*option.range)) : "a whole number");
+    reject(
+        option, given,
+        option.range ? cat("a whole number from ", range_text(*option.range)) : "a whole number");
   }
   check_range(option, given, static_cast<double>(out));
 }
@@ -81,7 +92,8 @@ void parse(const Option& option, const OptionValue& given, int& out) {
 
 void parse(const Option& option, const OptionValue& given, double& out) {
   if (!parse_whole(trim(given.text), out)) {
-    reject(option, given, option.range ? cat("a number from ", range_text(*option.range)) : "a number");
+    reject(option, given,
+           option.range ? cat("a number from ", range_text(*option.range)) : "a number");
   }
   check_range(option, given, out);
 }
@@ -100,7 +112,8 @@ void parse(const Option& option, const OptionValue& given, std::vector<double>& 
   out.clear();
   for (const std::string& item : split_list(given.text)) {
     double value = 0;
-    if (!parse_whole(std::string_view(item), value)) reject(option, given, "numbers separated by commas");
+    if (!parse_whole(std::string_view(item), value))
+      reject(option, given, "numbers separated by commas");
     check_range(option, given, value);
     out.push_back(value);
   }

@@ -16,8 +16,9 @@
 ///     }
 ///   };
 ///
-/// `declared<DpoOptions>("dpo")` lists them (flags, --help, `plumb list options`); `values.read<DpoOptions>("dpo")` fills
-/// the struct. Members may be bool, std::int64_t, int, double, std::string, std::vector<std::string>, std::vector<double>.
+/// `declared<DpoOptions>("dpo")` lists them (flags, --help, `plumb list options`);
+/// `values.read<DpoOptions>("dpo")` fills the struct. Members may be bool, std::int64_t, int,
+/// double, std::string, std::vector<std::string>, std::vector<double>.
 namespace plumb {
 
 struct Range {
@@ -61,11 +62,16 @@ void parse(const Option& option, const OptionValue& given, std::vector<double>& 
 
 template <class T>
 std::string type_name() {
-  if constexpr (std::is_same_v<T, bool>) return "bool";
-  else if constexpr (std::is_integral_v<T>) return "integer";
-  else if constexpr (std::is_floating_point_v<T>) return "number";
-  else if constexpr (std::is_same_v<T, std::string>) return "text";
-  else return "list";
+  if constexpr (std::is_same_v<T, bool>)
+    return "bool";
+  else if constexpr (std::is_integral_v<T>)
+    return "integer";
+  else if constexpr (std::is_floating_point_v<T>)
+    return "number";
+  else if constexpr (std::is_same_v<T, std::string>)
+    return "text";
+  else
+    return "list";
 }
 
 /// "section.name", or the bare name for an empty section.
@@ -78,12 +84,15 @@ Option make(const std::string& section, const char* name, const T& value, const 
   return {key_of(section, name), type_name<T>(), format(value), help, std::nullopt, {}};
 }
 template <class T>
-Option make(const std::string& section, const char* name, const T& value, Range range, const char* help) {
+Option make(const std::string& section, const char* name, const T& value, Range range,
+            const char* help) {
   return {key_of(section, name), type_name<T>(), format(value), help, range, {}};
 }
 template <class T>
-Option make(const std::string& section, const char* name, const T& value, Choices choices, const char* help) {
-  return {key_of(section, name), type_name<T>(), format(value), help, std::nullopt, std::move(choices.names)};
+Option make(const std::string& section, const char* name, const T& value, Choices choices,
+            const char* help) {
+  return {key_of(section, name), type_name<T>(),          format(value), help,
+          std::nullopt,          std::move(choices.names)};
 }
 
 }  // namespace option_detail

@@ -34,7 +34,10 @@ std::string duration(double seconds) {
 }  // namespace
 
 Progress::Progress(std::string title, std::int64_t total, std::string unit)
-    : title_(std::move(title)), unit_(std::move(unit)), total_(total), start_(monotonic_seconds()) {}
+    : title_(std::move(title)),
+      unit_(std::move(unit)),
+      total_(total),
+      start_(monotonic_seconds()) {}
 
 Progress::~Progress() {
   if (done_ > 0) draw(true);
@@ -54,7 +57,8 @@ void Progress::draw(bool final) {
   if (quiet) return;
   const double elapsed = std::max(seconds(), 1e-9);
   const double rate = static_cast<double>(done_) / elapsed;
-  const double share = total_ > 0 ? std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_)) : 1.0;
+  const double share =
+      total_ > 0 ? std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_)) : 1.0;
   std::string line = title_ + " ";
   if (on_terminal()) {
     constexpr int kWidth = 24;
@@ -63,9 +67,13 @@ void Progress::draw(bool final) {
     line += " ";
   }
   char text[160];
-  std::snprintf(text, sizeof text, "%3.0f%% %ld/%ld %s, %.*f/s, %s %s", 100 * share, static_cast<long>(done_),
-                static_cast<long>(total_), unit_.c_str(), rate < 10 ? 2 : 0, rate, final ? "took" : "ETA",
-                duration(final ? elapsed : static_cast<double>(std::max<std::int64_t>(0, total_ - done_)) / std::max(rate, 1e-9)).c_str());
+  std::snprintf(text, sizeof text, "%3.0f%% %ld/%ld %s, %.*f/s, %s %s", 100 * share,
+                static_cast<long>(done_), static_cast<long>(total_), unit_.c_str(),
+                rate < 10 ? 2 : 0, rate, final ? "took" : "ETA",
+                duration(final ? elapsed
+                               : static_cast<double>(std::max<std::int64_t>(0, total_ - done_)) /
+                                     std::max(rate, 1e-9))
+                    .c_str());
   line += text;
   if (!note_.empty()) line += ", " + note_;
   if (on_terminal()) {

@@ -4,7 +4,8 @@
 
 namespace plumb {
 
-/// Progress of long work on stderr: one live line (bar, share, rate, ETA) on a terminal, a plain line now and then otherwise.
+/// Progress of long work on stderr: one live line (bar, share, rate, ETA) on a terminal, a plain
+/// line now and then otherwise.
 class Progress {
  public:
   /// @param unit  what is counted, e.g. "responses"

@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::size_t kUnitPairs = 16;
 
-void store_logps(RunContext& context, std::int64_t sample_id, std::int64_t checkpoint_id, std::vector<float> values) {
+void store_logps(RunContext& context, std::int64_t sample_id, std::int64_t checkpoint_id,
+                 std::vector<float> values) {
   if (store::find_reference_logps(context.db, sample_id, checkpoint_id)) return;
   const double total = std::accumulate(values.begin(), values.end(), 0.0);
   store::add_reference_logps(context.db, {sample_id, checkpoint_id, total, std::move(values)});
@@ -26,7 +27,8 @@ struct SamplerGap {
   std::int64_t tokens = 0;
   void add(const std::vector<float>& sampler, const std::vector<float>& trainer) {
     for (std::size_t i = 0; i < std::min(sampler.size(), trainer.size()); ++i) {
-      const double gap = std::abs(static_cast<double>(sampler[i]) - static_cast<double>(trainer[i]));
+      const double gap =
+          std::abs(static_cast<double>(sampler[i]) - static_cast<double>(trainer[i]));
       sum += gap;
       largest = std::max(largest, gap);
       ++tokens;
@@ -41,7 +43,8 @@ void run_annotate_phase(RunContext& context, const store::Iteration& iteration) 
   const std::int64_t reference = *iteration.reference_checkpoint_id;
   const PairSelection selection = select_pairs(context, iteration);
   const std::vector<TrainingPair> pairs = load_pairs(context, selection.pairs);
-  const bool sampled_by_reference = iteration.policy_checkpoint_id == iteration.reference_checkpoint_id;
+  const bool sampled_by_reference =
+      iteration.policy_checkpoint_id == iteration.reference_checkpoint_id;
   Progress progress("reference log-probs", static_cast<std::int64_t>(pairs.size()), "pairs");
   SamplerGap gap;
   for (std::size_t begin = 0; begin < pairs.size(); begin += kUnitPairs) {
@@ -55,13 +58,16 @@ void run_annotate_phase(RunContext& context, const store::Iteration& iteration) 
     if (!all_done) {
       std::vector<const TrainingPair*> unit;
       for (std::size_t i = begin; i < end; ++i) unit.push_back(&pairs[i]);
-      PairLogps logps = pair_logps(context.frozen(reference), unit, context.config.train.micro_batch_tokens);
+      PairLogps logps =
+          pair_logps(context.frozen(reference), unit, context.config.train.micro_batch_tokens);
       store::Transaction transaction(context.db);
       for (std::size_t i = begin; i < end; ++i) {
         const store::PairRow& row = selection.pairs[i];
         if (sampled_by_reference) {
-          gap.add(store::find_sample(context.db, row.chosen_id)->logp_policy, logps.chosen[i - begin]);
-          gap.add(store::find_sample(context.db, row.rejected_id)->logp_policy, logps.rejected[i - begin]);
+          gap.add(store::find_sample(context.db, row.chosen_id)->logp_policy,
+                  logps.chosen[i - begin]);
+          gap.add(store::find_sample(context.db, row.rejected_id)->logp_policy,
+                  logps.rejected[i - begin]);
         }
         store_logps(context, row.chosen_id, reference, std::move(logps.chosen[i - begin]));
         store_logps(context, row.rejected_id, reference, std::move(logps.rejected[i - begin]));
@@ -71,8 +77,9 @@ void run_annotate_phase(RunContext& context, const store::Iteration& iteration) 
     progress.set(static_cast<std::int64_t>(end));
   }
   if (gap.tokens > 0) {
-    const std::string message = cat("sampler and trainer log-probs differ by ", gap.sum / static_cast<double>(gap.tokens), " nats a token on average, at most ",
-                                    gap.largest, ", over ", gap.tokens, " tokens");
+    const std::string message =
+        cat("sampler and trainer log-probs differ by ", gap.sum / static_cast<double>(gap.tokens),
+            " nats a token on average, at most ", gap.largest, ", over ", gap.tokens, " tokens");
     log::info(message);
     store::add_event(context.db, context.run.id, iteration.id, "info", "sampler_gap", message);
   }

@@ -20,10 +20,15 @@ constexpr std::size_t kUnitSamples = 32;
 /// Writes one metric of a suite.
 class Recorder {
  public:
-  Recorder(RunContext& context, const store::Iteration& iteration, std::int64_t checkpoint_id, std::string suite)
-      : context_(context), iteration_(iteration), checkpoint_id_(checkpoint_id), suite_(std::move(suite)) {}
+  Recorder(RunContext& context, const store::Iteration& iteration, std::int64_t checkpoint_id,
+           std::string suite)
+      : context_(context),
+        iteration_(iteration),
+        checkpoint_id_(checkpoint_id),
+        suite_(std::move(suite)) {}
 
-  void add(const std::string& metric, double value, std::int64_t n, std::optional<Interval> interval = std::nullopt) {
+  void add(const std::string& metric, double value, std::int64_t n,
+           std::optional<Interval> interval = std::nullopt) {
     if (!std::isfinite(value)) return;
     store::EvaluationRow row;
     row.run_id = context_.run.id;
@@ -41,7 +46,8 @@ class Recorder {
   }
   /// Mean over items with its bootstrap interval.
   void add_mean(const std::string& metric, std::span<const double> items) {
-    const Interval interval = bootstrap_mean(items, static_cast<std::uint64_t>(context_.run.seed), context_.config.eval.bootstrap);
+    const Interval interval = bootstrap_mean(items, static_cast<std::uint64_t>(context_.run.seed),
+                                             context_.config.eval.bootstrap);
     add(metric, interval.value, static_cast<std::int64_t>(items.size()), interval);
   }
 
@@ -67,12 +73,14 @@ std::vector<std::string> suites(const RunContext& context) {
 }
 
 /// Log-probs of samples under the initial policy, stored once for each sample.
-void store_initial_logps(RunContext& context, const std::vector<store::SampleRow>& samples, const std::map<std::int64_t, std::vector<std::int32_t>>& prompt_ids) {
+void store_initial_logps(RunContext& context, const std::vector<store::SampleRow>& samples,
+                         const std::map<std::int64_t, std::vector<std::int32_t>>& prompt_ids) {
   const std::int64_t initial = context.initial_checkpoint();
   for (std::size_t begin = 0; begin < samples.size(); begin += kUnitSamples) {
     const std::size_t end = std::min(samples.size(), begin + kUnitSamples);
     bool missing = false;
-    for (std::size_t i = begin; i < end; ++i) missing = missing || !store::find_reference_logps(context.db, samples[i].id, initial);
+    for (std::size_t i = begin; i < end; ++i)
+      missing = missing || !store::find_reference_logps(context.db, samples[i].id, initial);
     if (!missing) continue;
     RaggedBuilder builder;
     for (std::size_t i = begin; i < end; ++i) {
@@ -81,7 +89,8 @@ void store_initial_logps(RunContext& context, const std::vector<store::SampleRow
     }
     const Decoder& model = context.frozen(initial);
     const TokenRows rows = builder.rows(model.device());
-    const at::Tensor logps = model.token_stats(builder.batch(model.device()), rows).logprobs.to(at::kCPU).contiguous();
+    const at::Tensor logps =
+        model.token_stats(builder.batch(model.device()), rows).logprobs.to(at::kCPU).contiguous();
     store::Transaction transaction(context.db);
     for (std::size_t i = begin; i < end; ++i) {
       if (store::find_reference_logps(context.db, samples[i].id, initial)) continue;
@@ -94,10 +103,14 @@ void store_initial_logps(RunContext& context, const std::vector<store::SampleRow
   }
 }
 
-double total_logp(const store::SampleRow& sample) { return std::accumulate(sample.logp_policy.begin(), sample.logp_policy.end(), 0.0); }
+double total_logp(const store::SampleRow& sample) {
+  return std::accumulate(sample.logp_policy.begin(), sample.logp_policy.end(), 0.0);
+}
 
-/// Length, EOS share, components, and the comparison with the initial policy's responses to the same prompts.
-void record_suite(RunContext& context, const SuiteResults& own, const SuiteResults& initial, bool is_initial, Recorder& recorder) {
+/// Length, EOS share, components, and the comparison with the initial policy's responses to the
+/// same prompts.
+void record_suite(RunContext& context, const SuiteResults& own, const SuiteResults& initial,
+                  bool is_initial, Recorder& recorder) {
   std::vector<double> rewards, differences, wins, lengths, ended;
   for (const auto& [prompt, reward] : own.mean_by_prompt) {
     rewards.push_back(reward);
@@ -118,15 +131,18 @@ void record_suite(RunContext& context, const SuiteResults& own, const SuiteResul
   const auto count = static_cast<std::int64_t>(own.samples.size());
   recorder.add("completions/mean_length", mean(lengths), count);
   recorder.add("completions/eos_share", mean(ended), count);
-  for (const auto& [name, value] : own.component_means) recorder.add(context.config.primary_module() + "/" + name, value, count);
+  for (const auto& [name, value] : own.component_means)
+    recorder.add(context.config.primary_module() + "/" + name, value, count);
 }
 
-/// Mean of log pi - log pi_0 over the suite's responses: the KL of an untempered sampler, an estimate of drift otherwise.
+/// Mean of log pi - log pi_0 over the suite's responses: the KL of an untempered sampler, an
+/// estimate of drift otherwise.
 void record_drift(RunContext& context, const SuiteResults& own, Recorder& recorder) {
   double sum = 0.0;
   std::int64_t tokens = 0;
   for (const store::SampleRow& sample : own.samples) {
-    const auto initial = store::find_reference_logps(context.db, sample.id, context.initial_checkpoint());
+    const auto initial =
+        store::find_reference_logps(context.db, sample.id, context.initial_checkpoint());
     expects(initial.has_value(), "log-probs under the initial policy");
     sum += total_logp(sample) - initial->total;
     tokens += static_cast<std::int64_t>(sample.ids.size());
@@ -134,21 +150,27 @@ void record_drift(RunContext& context, const SuiteResults& own, Recorder& record
   const auto count = static_cast<std::int64_t>(own.samples.size());
   if (count == 0) return;
   recorder.add("objective/kl", sum / static_cast<double>(count), count);
-  recorder.add("objective/kl_token", sum / static_cast<double>(std::max<std::int64_t>(1, tokens)), tokens);
+  recorder.add("objective/kl_token", sum / static_cast<double>(std::max<std::int64_t>(1, tokens)),
+               tokens);
 }
 
 /// How the policy's log-probs of the initial policy's best and worst held-out responses changed.
-void record_pairs(RunContext& context, const SuiteResults& initial, const std::map<std::int64_t, std::vector<std::int32_t>>& prompt_ids,
+void record_pairs(RunContext& context, const SuiteResults& initial,
+                  const std::map<std::int64_t, std::vector<std::int32_t>>& prompt_ids,
                   std::int64_t checkpoint_id, Recorder& recorder) {
   std::map<std::int64_t, std::vector<const store::SampleRow*>> by_prompt;
   for (const store::SampleRow& sample : initial.samples) {
-    if (initial.score_of_sample.count(sample.id) > 0) by_prompt[sample.prompt_id].push_back(&sample);
+    if (initial.score_of_sample.count(sample.id) > 0)
+      by_prompt[sample.prompt_id].push_back(&sample);
   }
   std::vector<TrainingPair> pairs;
   std::vector<std::pair<double, double>> before;
   for (const auto& [prompt, samples] : by_prompt) {
-    const auto score = [&](const store::SampleRow* sample) { return initial.score_of_sample.at(sample->id); };
-    const auto [worst, best] = std::minmax_element(samples.begin(), samples.end(), [&](auto* a, auto* b) { return score(a) < score(b); });
+    const auto score = [&](const store::SampleRow* sample) {
+      return initial.score_of_sample.at(sample->id);
+    };
+    const auto [worst, best] = std::minmax_element(
+        samples.begin(), samples.end(), [&](auto* a, auto* b) { return score(a) < score(b); });
     if (!(score(*best) > score(*worst))) continue;
     TrainingPair pair;
     pair.id = prompt;
@@ -156,16 +178,22 @@ void record_pairs(RunContext& context, const SuiteResults& initial, const std::m
     pair.chosen.ids = (*best)->ids;
     pair.rejected.ids = (*worst)->ids;
     pairs.push_back(std::move(pair));
-    const auto total = [&](const store::SampleRow* sample) { return store::find_reference_logps(context.db, sample->id, context.initial_checkpoint())->total; };
+    const auto total = [&](const store::SampleRow* sample) {
+      return store::find_reference_logps(context.db, sample->id, context.initial_checkpoint())
+          ->total;
+    };
     before.emplace_back(total(*best), total(*worst));
   }
   std::vector<const TrainingPair*> pointers;
   for (const TrainingPair& pair : pairs) pointers.push_back(&pair);
-  const PairLogps now = pair_logps(context.frozen(checkpoint_id), pointers, context.config.train.micro_batch_tokens);
+  const PairLogps now =
+      pair_logps(context.frozen(checkpoint_id), pointers, context.config.train.micro_batch_tokens);
   std::vector<double> chosen, rejected, right;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
-    chosen.push_back(std::accumulate(now.chosen[i].begin(), now.chosen[i].end(), 0.0) - before[i].first);
-    rejected.push_back(std::accumulate(now.rejected[i].begin(), now.rejected[i].end(), 0.0) - before[i].second);
+    chosen.push_back(std::accumulate(now.chosen[i].begin(), now.chosen[i].end(), 0.0) -
+                     before[i].first);
+    rejected.push_back(std::accumulate(now.rejected[i].begin(), now.rejected[i].end(), 0.0) -
+                       before[i].second);
     right.push_back(chosen.back() > rejected.back() ? 1.0 : 0.0);
   }
   recorder.add_mean("eval_logps/chosen_change", chosen);
@@ -179,14 +207,17 @@ void run_eval_phase(RunContext& context, const store::Iteration& iteration) {
   const bool is_initial = iteration.index == 0;
   const bool is_last = iteration.index == context.config.run.iterations;
   if (!is_initial && !is_last && context.config.eval.when == "last") return;
-  const std::vector<store::PromptRow> prompts = store::run_prompts(context.db, context.run.id, kHeldout, 0);
+  const std::vector<store::PromptRow> prompts =
+      store::run_prompts(context.db, context.run.id, kHeldout, 0);
   if (prompts.empty()) return;
   std::map<std::int64_t, std::vector<std::int32_t>> prompt_ids;
   for (const store::PromptRow& prompt : prompts) prompt_ids[prompt.id] = prompt.ids;
 
-  const std::int64_t checkpoint = is_initial ? context.initial_checkpoint() : iteration.result_checkpoint_id.value();
+  const std::int64_t checkpoint =
+      is_initial ? context.initial_checkpoint() : iteration.result_checkpoint_id.value();
   for (const std::string& suite : suites(context)) {
-    sample_suite(context, iteration, suite, kHeldout, 0, checkpoint, context.config.eval.samples, suite_sampling(context, suite));
+    sample_suite(context, iteration, suite, kHeldout, 0, checkpoint, context.config.eval.samples,
+                 suite_sampling(context, suite));
   }
   run_score_phase(context, iteration);
 
@@ -201,7 +232,8 @@ void run_eval_phase(RunContext& context, const store::Iteration& iteration) {
     Recorder recorder(context, iteration, checkpoint, suite);
     record_suite(context, own, initial, is_initial, recorder);
     record_drift(context, own, recorder);
-    if (suite == kHeldout && !is_initial) record_pairs(context, initial, prompt_ids, checkpoint, recorder);
+    if (suite == kHeldout && !is_initial)
+      record_pairs(context, initial, prompt_ids, checkpoint, recorder);
     transaction.commit();
   }
 }

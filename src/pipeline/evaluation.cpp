@@ -31,7 +31,8 @@ std::string cell(const store::EvaluationRow* row, bool interval) {
   if (row == nullptr) return "-";
   char text[64];
   if (interval && row->ci_low && row->ci_high) {
-    std::snprintf(text, sizeof text, "%+.3f [%+.3f, %+.3f]", row->value, *row->ci_low, *row->ci_high);
+    std::snprintf(text, sizeof text, "%+.3f [%+.3f, %+.3f]", row->value, *row->ci_low,
+                  *row->ci_high);
   } else {
     std::snprintf(text, sizeof text, std::abs(row->value) >= 20 ? "%.1f" : "%.2f", row->value);
   }
@@ -40,10 +41,12 @@ std::string cell(const store::EvaluationRow* row, bool interval) {
 
 }  // namespace
 
-SuiteResults load_suite(const RunContext& context, std::int64_t iteration_id, const std::string& suite, std::int64_t module_id) {
+SuiteResults load_suite(const RunContext& context, std::int64_t iteration_id,
+                        const std::string& suite, std::int64_t module_id) {
   SuiteResults out;
   out.samples = store::samples(context.db, iteration_id, suite);
-  for (const auto& [sample_id, score] : store::scores(context.db, iteration_id, suite, module_id)) out.score_of_sample[sample_id] = score;
+  for (const auto& [sample_id, score] : store::scores(context.db, iteration_id, suite, module_id))
+    out.score_of_sample[sample_id] = score;
   std::map<std::int64_t, std::pair<double, int>> by_prompt;
   std::map<std::string, std::pair<double, int>> components;
   for (const store::SampleRow& sample : out.samples) {
@@ -53,7 +56,8 @@ SuiteResults load_suite(const RunContext& context, std::int64_t iteration_id, co
     ++by_prompt[sample.prompt_id].second;
     for (const store::RewardRow& row : store::rewards_of_sample(context.db, sample.id)) {
       if (row.module_id != module_id || row.components.empty()) continue;
-      for (const auto& [name, value] : nlohmann::json::parse(row.components).items()) {
+      const nlohmann::json parts = nlohmann::json::parse(row.components);
+      for (const auto& [name, value] : parts.items()) {
         if (!value.is_number()) continue;
         components[name].first += value.get<double>();
         ++components[name].second;
@@ -66,8 +70,10 @@ SuiteResults load_suite(const RunContext& context, std::int64_t iteration_id, co
 }
 
 std::string evaluation_table(const store::Database& db, std::int64_t run_id) {
-  std::map<std::string, std::map<std::int64_t, std::map<std::string, store::EvaluationRow>>> by_suite;
-  for (const auto& [index, row] : store::evaluations(db, run_id)) by_suite[row.suite][index][row.metric] = row;
+  std::map<std::string, std::map<std::int64_t, std::map<std::string, store::EvaluationRow>>>
+      by_suite;
+  for (const auto& [index, row] : store::evaluations(db, run_id))
+    by_suite[row.suite][index][row.metric] = row;
   std::string out;
   for (const auto& [suite, iterations] : by_suite) {
     std::vector<std::vector<std::string>> rows{{"after iteration"}};
@@ -86,7 +92,8 @@ std::string evaluation_table(const store::Database& db, std::int64_t run_id) {
       for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
     }
     for (const auto& row : rows) {
-      for (std::size_t i = 0; i < row.size(); ++i) out += "  " + std::string(widths[i] - row[i].size(), ' ') + row[i];
+      for (std::size_t i = 0; i < row.size(); ++i)
+        out += "  " + std::string(widths[i] - row[i].size(), ' ') + row[i];
       out += "\n";
     }
   }

@@ -9,8 +9,10 @@
 namespace plumb {
 
 /// Names of the evaluation suites.
-inline constexpr const char* kHeldout = "heldout";       // at the training temperature: the primary number
-inline constexpr const char* kHeldoutCool = "heldout-cool";  // at eval.cool_temperature: shows what is mere sharpening
+inline constexpr const char* kHeldout =
+    "heldout";  // at the training temperature: the primary number
+inline constexpr const char* kHeldoutCool =
+    "heldout-cool";  // at eval.cool_temperature: shows what is mere sharpening
 
 /// A suite's responses with the primary module's scores and components, by prompt.
 struct SuiteResults {
@@ -19,9 +21,11 @@ struct SuiteResults {
   std::map<std::int64_t, double> mean_by_prompt;  // prompts with at least one score
   std::map<std::string, double> component_means;  // numeric components, over samples
 };
-SuiteResults load_suite(const RunContext& context, std::int64_t iteration_id, const std::string& suite, std::int64_t module_id);
+SuiteResults load_suite(const RunContext& context, std::int64_t iteration_id,
+                        const std::string& suite, std::int64_t module_id);
 
-/// Per-iteration table of a run's evaluations for the terminal: one row an iteration, one block a suite.
+/// Per-iteration table of a run's evaluations for the terminal: one row an iteration, one block a
+/// suite.
 std::string evaluation_table(const store::Database& db, std::int64_t run_id);
 
 }  // namespace plumb

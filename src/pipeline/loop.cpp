@@ -35,30 +35,37 @@ void run_phase(RunContext& context, store::Iteration& iteration, const std::stri
   if (phase == "eval") run_eval_phase(context, iteration);
 }
 
-/// The iteration's row, made when the one before it is done. Iteration 0 is the initial policy and only evaluates.
+/// The iteration's row, made when the one before it is done. Iteration 0 is the initial policy and
+/// only evaluates.
 store::Iteration ensure_iteration(RunContext& context, std::int64_t index) {
-  if (std::optional<store::Iteration> found = store::find_iteration(context.db, context.run.id, index)) return *found;
+  if (std::optional<store::Iteration> found =
+          store::find_iteration(context.db, context.run.id, index))
+    return *found;
   store::Iteration row;
   row.run_id = context.run.id;
   row.index = index;
   row.phase = index == 0 ? "eval" : "rollout";
   row.policy_checkpoint_id = context.initial_checkpoint();
   if (index > 0) {
-    const std::optional<store::Iteration> before = store::find_iteration(context.db, context.run.id, index - 1);
+    const std::optional<store::Iteration> before =
+        store::find_iteration(context.db, context.run.id, index - 1);
     expects(before.has_value(), "the iteration before");
     if (index > 1) row.policy_checkpoint_id = before->result_checkpoint_id;
     row.reference_checkpoint_id = context.reference_checkpoint(*row.policy_checkpoint_id);
   } else {
     row.result_checkpoint_id = context.initial_checkpoint();
   }
-  store::create_iteration(context.db, row, sampling_json(context.config.sampling, context.config.rollout.samples_per_prompt));
+  store::create_iteration(
+      context.db, row,
+      sampling_json(context.config.sampling, context.config.rollout.samples_per_prompt));
   return *store::find_iteration(context.db, context.run.id, index);
 }
 
 void finish_iteration(RunContext& context, const store::Iteration& iteration, bool train) {
   std::string phase = iteration.phase;
   store::Iteration current = iteration;
-  if (train && phase != "done") log::info(cat("iteration ", iteration.index, " of ", context.config.run.iterations));
+  if (train && phase != "done")
+    log::info(cat("iteration ", iteration.index, " of ", context.config.run.iterations));
   while (phase != "done") {
     run_phase(context, current, phase);
     phase = phase_after(phase);
@@ -79,7 +86,8 @@ store::Iteration current_iteration(RunContext& context) {
 }  // namespace
 
 const std::vector<std::string>& phase_names() {
-  static const std::vector<std::string> names{"rollout", "score", "pair", "annotate", "train", "eval"};
+  static const std::vector<std::string> names{"rollout",  "score", "pair",
+                                              "annotate", "train", "eval"};
   return names;
 }
 
@@ -93,18 +101,22 @@ void run_loop(RunContext& context) {
   store::set_run_status(context.db, context.run.id, "done");
   const std::string where = cat(" (", context.db.file().string(), ")");
   if (was_done) {
-    log::info(cat("run ", context.run.name, " is complete: ", context.config.run.iterations, " iterations", where));
+    log::info(cat("run ", context.run.name, " is complete: ", context.config.run.iterations,
+                  " iterations", where));
   } else {
-    log::info(cat("run ", context.run.name, " done in ", std::lround(monotonic_seconds() - start), " s", where));
+    log::info(cat("run ", context.run.name, " done in ", std::lround(monotonic_seconds() - start),
+                  " s", where));
   }
 }
 
 void run_single_phase(RunContext& context, const std::string& phase, std::int64_t index) {
   store_run_prompts(context);
-  store::Iteration iteration = index >= 0 ? ensure_iteration(context, index) : current_iteration(context);
+  store::Iteration iteration =
+      index >= 0 ? ensure_iteration(context, index) : current_iteration(context);
   const std::size_t asked = position_of(phase), stands = position_of(iteration.phase);
   if (asked > stands) {
-    throw UsageError(cat("plumb ", phase, ": iteration ", iteration.index, " stands at phase ", iteration.phase, "; run `plumb ", iteration.phase, "` first"));
+    throw UsageError(cat("plumb ", phase, ": iteration ", iteration.index, " stands at phase ",
+                         iteration.phase, "; run `plumb ", iteration.phase, "` first"));
   }
   run_phase(context, iteration, phase);
   if (asked == stands) store::set_iteration_phase(context.db, iteration.id, phase_after(phase));
@@ -114,20 +126,28 @@ void run_single_phase(RunContext& context, const std::string& phase, std::int64_
 std::string plan_text(const RunContext& context) {
   const RunConfig& config = context.config;
   const auto count = [&](const std::string& use, std::int64_t index) {
-    return static_cast<std::int64_t>(store::run_prompts(context.db, context.run.id, use, index).size());
+    return static_cast<std::int64_t>(
+        store::run_prompts(context.db, context.run.id, use, index).size());
   };
   std::int64_t train = 0;
-  for (std::int64_t index = 1; index <= config.run.iterations; ++index) train += count("train", index);
+  for (std::int64_t index = 1; index <= config.run.iterations; ++index)
+    train += count("train", index);
   const std::int64_t heldout = count(kHeldout, 0);
   const std::int64_t suites = config.eval.cool_temperature > 0.0 ? 2 : 1;
   const std::int64_t evaluations = config.eval.when == "all" ? config.run.iterations + 1 : 2;
   const std::int64_t parameters = context.model_config().parameter_count();
-  return cat("run       ", config.run.name, " in ", context.folder.string(), "\nmodel     ", config.model.path, ", ", parameters / 1000000, " M parameters\nprompts   ", train,
-             " for training over ", config.run.iterations, " iterations, ", heldout, " held out\nsamples   ", train * config.rollout.samples_per_prompt,
-             " for training, ", heldout * config.eval.samples * suites * evaluations, " for evaluation, at most ", config.sampling.max_new_tokens,
-             " tokens each\npairs     at most ", train, " by ", config.pair.rule, ", ", config.train.batch_size, " a step\nmemory    about ",
-             parameters * 22 / 1000000, " MB for training (weights, gradients, moments, compute copies), activations beside\ndisk      about ",
-             parameters * (config.train.save_dtype == "float32" ? 4 : 2) / 1000000, " MB for each saved policy\n");
+  return cat("run       ", config.run.name, " in ", context.folder.string(), "\nmodel     ",
+             config.model.path, ", ", parameters / 1000000, " M parameters\nprompts   ", train,
+             " for training over ", config.run.iterations, " iterations, ", heldout,
+             " held out\nsamples   ", train * config.rollout.samples_per_prompt, " for training, ",
+             heldout * config.eval.samples * suites * evaluations, " for evaluation, at most ",
+             config.sampling.max_new_tokens, " tokens each\npairs     at most ", train, " by ",
+             config.pair.rule, ", ", config.train.batch_size, " a step\nmemory    about ",
+             parameters * 22 / 1000000,
+             " MB for training (weights, gradients, moments, compute copies), activations "
+             "beside\ndisk      about ",
+             parameters * (config.train.save_dtype == "float32" ? 4 : 2) / 1000000,
+             " MB for each saved policy\n");
 }
 
 }  // namespace plumb

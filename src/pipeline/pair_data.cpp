@@ -21,7 +21,8 @@ store::SampleRow stored_sample(const RunContext& context, std::int64_t id) {
 
 }  // namespace
 
-std::vector<TrainingPair> load_pairs(const RunContext& context, const std::vector<store::PairRow>& rows) {
+std::vector<TrainingPair> load_pairs(const RunContext& context,
+                                     const std::vector<store::PairRow>& rows) {
   std::vector<TrainingPair> pairs;
   for (const store::PairRow& row : rows) {
     std::optional<store::PromptRow> prompt = store::find_prompt(context.db, row.prompt_id);
@@ -40,13 +41,16 @@ std::vector<TrainingPair> load_pairs(const RunContext& context, const std::vecto
 PairSelection select_pairs(const RunContext& context, const store::Iteration& iteration) {
   const std::string& name = context.config.pair.set;
   const std::optional<store::PairSet> set = store::find_pair_set(context.db, iteration.id, name);
-  if (!set) throw UsageError(cat("pair.set = ", name, ": iteration ", iteration.index, " has no such pair set; run `plumb pair` first"));
+  if (!set)
+    throw UsageError(cat("pair.set = ", name, ": iteration ", iteration.index,
+                         " has no such pair set; run `plumb pair` first"));
   PairSelection selection;
   const std::vector<store::PairRow> rows = store::active_pairs(context.db, set->id);
   const std::vector<TrainingPair> pairs = load_pairs(context, rows);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto prompt = static_cast<std::int64_t>(pairs[i].prompt.size());
-    const auto longest = static_cast<std::int64_t>(std::max(pairs[i].chosen.ids.size(), pairs[i].rejected.ids.size()));
+    const auto longest = static_cast<std::int64_t>(
+        std::max(pairs[i].chosen.ids.size(), pairs[i].rejected.ids.size()));
     if (prompt + longest > context.config.train.max_length) {
       ++selection.too_long;
     } else {
@@ -56,16 +60,20 @@ PairSelection select_pairs(const RunContext& context, const store::Iteration& it
   return selection;
 }
 
-PairLogps pair_logps(const Decoder& model, std::span<const TrainingPair* const> pairs, std::int64_t token_budget) {
+PairLogps pair_logps(const Decoder& model, std::span<const TrainingPair* const> pairs,
+                     std::int64_t token_budget) {
   const at::NoGradGuard no_grad;
   PairLogps out;
   for (const auto group : cut_by_tokens(pairs, token_budget)) {
     const MicroBatch micro = make_micro_batch(group, false, model.device());
-    const at::Tensor logps = model.token_stats(micro.batch, micro.rows).logprobs.to(at::kCPU, at::kFloat).contiguous();
+    const at::Tensor logps =
+        model.token_stats(micro.batch, micro.rows).logprobs.to(at::kCPU, at::kFloat).contiguous();
     const std::vector<std::int64_t>& offsets = micro.rows.offsets;
     const std::size_t count = group.size();
-    for (std::size_t i = 0; i < count; ++i) out.chosen.push_back(slice(logps, offsets[i], offsets[i + 1]));
-    for (std::size_t i = count; i < 2 * count; ++i) out.rejected.push_back(slice(logps, offsets[i], offsets[i + 1]));
+    for (std::size_t i = 0; i < count; ++i)
+      out.chosen.push_back(slice(logps, offsets[i], offsets[i + 1]));
+    for (std::size_t i = count; i < 2 * count; ++i)
+      out.rejected.push_back(slice(logps, offsets[i], offsets[i + 1]));
   }
   return out;
 }

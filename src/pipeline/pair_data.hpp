@@ -7,7 +7,8 @@
 
 namespace plumb {
 
-/// The active pairs of the iteration's pair set (pair.set), and those that exceed train.max_length, which are dropped and counted.
+/// The active pairs of the iteration's pair set (pair.set), and those that exceed train.max_length,
+/// which are dropped and counted.
 struct PairSelection {
   std::vector<store::PairRow> pairs;
   std::int64_t too_long = 0;
@@ -16,12 +17,14 @@ struct PairSelection {
 PairSelection select_pairs(const RunContext& context, const store::Iteration& iteration);
 
 /// Prompt and response ids of pairs, without reference log-probs.
-std::vector<TrainingPair> load_pairs(const RunContext& context, const std::vector<store::PairRow>& rows);
+std::vector<TrainingPair> load_pairs(const RunContext& context,
+                                     const std::vector<store::PairRow>& rows);
 
 /// Log-probs of the pairs' responses under a model, as the trainer computes them, without gradient.
 struct PairLogps {
   std::vector<std::vector<float>> chosen, rejected;  // one value a token, nats
 };
-PairLogps pair_logps(const Decoder& model, std::span<const TrainingPair* const> pairs, std::int64_t token_budget);
+PairLogps pair_logps(const Decoder& model, std::span<const TrainingPair* const> pairs,
+                     std::int64_t token_budget);
 
 }  // namespace plumb

@@ -23,13 +23,18 @@ std::string counts_text(const std::map<std::string, std::int64_t>& counts) {
 
 void run_pair_phase(RunContext& context, const store::Iteration& iteration) {
   const PairOptions& options = context.config.pair;
-  const std::string module_name = options.module.empty() ? context.config.primary_module() : options.module;
-  const std::optional<std::int64_t> module_id = store::find_reward_module(context.db, iteration.id, module_name);
+  const std::string module_name =
+      options.module.empty() ? context.config.primary_module() : options.module;
+  const std::optional<std::int64_t> module_id =
+      store::find_reward_module(context.db, iteration.id, module_name);
   if (!module_id) {
-    throw UsageError(cat("pair.module = ", module_name, ": has not scored iteration ", iteration.index, "; add it to score.modules and run `plumb score`"));
+    throw UsageError(cat("pair.module = ", module_name, ": has not scored iteration ",
+                         iteration.index, "; add it to score.modules and run `plumb score`"));
   }
   std::map<std::int64_t, double> scores;
-  for (const auto& [sample_id, score] : store::scores(context.db, iteration.id, "train", *module_id)) scores[sample_id] = score;
+  for (const auto& [sample_id, score] :
+       store::scores(context.db, iteration.id, "train", *module_id))
+    scores[sample_id] = score;
 
   const std::vector<store::SampleRow> samples = store::samples(context.db, iteration.id, "train");
   std::map<std::int64_t, std::vector<const store::SampleRow*>> by_prompt;
@@ -48,11 +53,14 @@ void run_pair_phase(RunContext& context, const store::Iteration& iteration) {
       if (score == scores.end()) continue;
       const auto length = static_cast<std::int64_t>(sample->ids.size());
       tokens[sample->id] = length;
-      candidates.push_back({sample->id, sample->k, score->second, length, static_cast<std::int64_t>(sample->text.size()), text_hash63(sample->text)});
+      candidates.push_back({sample->id, sample->k, score->second, length,
+                            static_cast<std::int64_t>(sample->text.size()),
+                            text_hash63(sample->text)});
     }
-    const PairDecision decision = choose_pair(candidates, static_cast<std::int64_t>(responses.size()), options,
-                                              static_cast<std::uint64_t>(context.run.seed) + static_cast<std::uint64_t>(iteration.index),
-                                              static_cast<std::uint64_t>(prompt_id));
+    const PairDecision decision = choose_pair(
+        candidates, static_cast<std::int64_t>(responses.size()), options,
+        static_cast<std::uint64_t>(context.run.seed) + static_cast<std::uint64_t>(iteration.index),
+        static_cast<std::uint64_t>(prompt_id));
     if (!decision.pair) {
       skips.push_back({prompt_id, decision.skip_reason});
       ++left_out[decision.skip_reason];
@@ -79,13 +87,20 @@ void run_pair_phase(RunContext& context, const store::Iteration& iteration) {
   set.name = options.set;
   set.strategy = options.rule;
   set.module_id = module_id;
-  set.config = nlohmann::json{{"rule", options.rule}, {"module", module_name}, {"length_penalty", options.length_penalty},
-                              {"min_margin", options.min_margin}, {"max_length_ratio", options.max_length_ratio},
-                              {"max_length_difference", options.max_length_difference}, {"soft_label", options.soft_label}}
+  set.config = nlohmann::json{{"rule", options.rule},
+                              {"module", module_name},
+                              {"length_penalty", options.length_penalty},
+                              {"min_margin", options.min_margin},
+                              {"max_length_ratio", options.max_length_ratio},
+                              {"max_length_difference", options.max_length_difference},
+                              {"soft_label", options.soft_label}}
                    .dump();
   store::write_pair_set(context.db, set, pairs, skips);
-  log::info(cat("pairs: ", kept, " of ", by_prompt.size(), " prompts by ", options.rule, counts_text(left_out),
-                kept > 0 ? cat("; chosen longer than rejected by ", length_gap / static_cast<double>(kept), " tokens on average") : ""));
+  log::info(cat("pairs: ", kept, " of ", by_prompt.size(), " prompts by ", options.rule,
+                counts_text(left_out),
+                kept > 0 ? cat("; chosen longer than rejected by ",
+                               length_gap / static_cast<double>(kept), " tokens on average")
+                         : ""));
 }
 
 }  // namespace plumb

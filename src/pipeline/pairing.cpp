@@ -14,32 +14,39 @@ std::vector<PairCandidate> distinct_by_text(std::span<const PairCandidate> candi
   std::vector<PairCandidate> sorted(candidates.begin(), candidates.end());
   std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.k < b.k; });
   std::set<std::int64_t> seen;
-  std::erase_if(sorted, [&](const PairCandidate& one) { return !seen.insert(one.text_hash).second; });
+  std::erase_if(sorted,
+                [&](const PairCandidate& one) { return !seen.insert(one.text_hash).second; });
   return sorted;
 }
 
 /// Why a guard refuses the pair, or nothing.
-std::optional<std::string> guard(const PairCandidate& chosen, const PairCandidate& rejected, double margin, const PairOptions& options) {
+std::optional<std::string> guard(const PairCandidate& chosen, const PairCandidate& rejected,
+                                 double margin, const PairOptions& options) {
   if (!(margin > 0.0)) return "tie";
   if (margin < options.min_margin) return "margin";
   const auto longer = static_cast<double>(std::max(chosen.tokens, rejected.tokens));
-  const auto shorter = static_cast<double>(std::max<std::int64_t>(1, std::min(chosen.tokens, rejected.tokens)));
-  if (options.max_length_ratio > 0.0 && longer / shorter > options.max_length_ratio) return "length_ratio";
-  if (options.max_length_difference > 0 && std::abs(chosen.tokens - rejected.tokens) > options.max_length_difference) return "length_difference";
+  const auto shorter =
+      static_cast<double>(std::max<std::int64_t>(1, std::min(chosen.tokens, rejected.tokens)));
+  if (options.max_length_ratio > 0.0 && longer / shorter > options.max_length_ratio)
+    return "length_ratio";
+  if (options.max_length_difference > 0 &&
+      std::abs(chosen.tokens - rejected.tokens) > options.max_length_difference)
+    return "length_difference";
   if (std::min(chosen.tokens, rejected.tokens) < 1) return "empty";
   return std::nullopt;
 }
 
 }  // namespace
 
-PairDecision choose_pair(std::span<const PairCandidate> candidates, std::int64_t total_responses, const PairOptions& options, std::uint64_t seed,
-                         std::uint64_t prompt) {
+PairDecision choose_pair(std::span<const PairCandidate> candidates, std::int64_t total_responses,
+                         const PairOptions& options, std::uint64_t seed, std::uint64_t prompt) {
   std::vector<PairCandidate> pool = distinct_by_text(candidates);
   const auto none = [](const char* reason) { return PairDecision{std::nullopt, reason}; };
   if (candidates.size() < 2) return none(total_responses >= 2 ? "unscored" : "too_few_responses");
   if (pool.size() < 2) return none("duplicates");
   if (options.rule == "max_min_p") {
-    for (PairCandidate& one : pool) one.score -= options.length_penalty * static_cast<double>(one.characters);
+    for (PairCandidate& one : pool)
+      one.score -= options.length_penalty * static_cast<double>(one.characters);
   }
   const RandomStream stream(seed, 0, prompt);
   if (options.rule == "random") {
@@ -47,14 +54,18 @@ PairDecision choose_pair(std::span<const PairCandidate> candidates, std::int64_t
     const std::size_t second = (first + 1 + stream.below(1, pool.size() - 1)) % pool.size();
     pool = {pool[first], pool[second]};
   }
-  std::stable_sort(pool.begin(), pool.end(), [](const auto& a, const auto& b) { return a.score > b.score || (a.score == b.score && a.k < b.k); });
+  std::stable_sort(pool.begin(), pool.end(), [](const auto& a, const auto& b) {
+    return a.score > b.score || (a.score == b.score && a.k < b.k);
+  });
   const PairCandidate& chosen = pool.front();
   std::size_t other = pool.size() - 1;
   if (options.rule == "max_random") other = 1 + stream.below(2, pool.size() - 1);
   if (options.rule == "max_max") other = 1;
   const PairCandidate& rejected = pool[other];
   const double margin = chosen.score - rejected.score;
-  return {PairDecision::Pair{chosen.sample_id, rejected.sample_id, margin, guard(chosen, rejected, margin, options)}, ""};
+  return {PairDecision::Pair{chosen.sample_id, rejected.sample_id, margin,
+                             guard(chosen, rejected, margin, options)},
+          ""};
 }
 
 }  // namespace plumb

@@ -21,16 +21,24 @@ struct PairOptions {
   double soft_label = 1.0;
 
   static void describe(auto& self, auto&& field) {
-    field("set", self.set, "name of the pair set; another name makes a second set over the same samples");
+    field("set", self.set,
+          "name of the pair set; another name makes a second set over the same samples");
     field("rule", self.rule, Choices{{"max_min", "max_random", "random", "max_max", "max_min_p"}},
-          "max_min: best against worst; max_random: best against a random other; random: two random responses, the better one chosen; "
-          "max_max: best against second best; max_min_p: max_min after score - length_penalty * characters");
+          "max_min: best against worst; max_random: best against a random other; random: two "
+          "random responses, the better one chosen; "
+          "max_max: best against second best; max_min_p: max_min after score - length_penalty * "
+          "characters");
     field("module", self.module, "reward module that decides; empty: score.primary");
-    field("length_penalty", self.length_penalty, Range{0, 1e6}, "score taken off per character by rule max_min_p");
-    field("min_margin", self.min_margin, Range{0, 1e9}, "drop pairs whose scores differ by less (a tie is always dropped)");
-    field("max_length_ratio", self.max_length_ratio, Range{0, 1e9}, "drop pairs whose token lengths differ by more than this factor; 0 = off");
-    field("max_length_difference", self.max_length_difference, Range{0, 1e9}, "drop pairs whose token lengths differ by more; 0 = off");
-    field("soft_label", self.soft_label, Range{0, 1}, "probability that the chosen response is the better one");
+    field("length_penalty", self.length_penalty, Range{0, 1e6},
+          "score taken off per character by rule max_min_p");
+    field("min_margin", self.min_margin, Range{0, 1e9},
+          "drop pairs whose scores differ by less (a tie is always dropped)");
+    field("max_length_ratio", self.max_length_ratio, Range{0, 1e9},
+          "drop pairs whose token lengths differ by more than this factor; 0 = off");
+    field("max_length_difference", self.max_length_difference, Range{0, 1e9},
+          "drop pairs whose token lengths differ by more; 0 = off");
+    field("soft_label", self.soft_label, Range{0, 1},
+          "probability that the chosen response is the better one");
   }
 };
 
@@ -44,7 +52,8 @@ struct PairCandidate {
   std::int64_t text_hash = 0;
 };
 
-/// The pair of one prompt, or why there is none. A pair that a guard refuses is kept with its reason.
+/// The pair of one prompt, or why there is none. A pair that a guard refuses is kept with its
+/// reason.
 struct PairDecision {
   struct Pair {
     std::int64_t chosen_id = 0, rejected_id = 0;
@@ -55,10 +64,12 @@ struct PairDecision {
   std::string skip_reason;  // set when there is no pair
 };
 
-/// Picks the pair of one prompt. Duplicate texts count once (the first is kept); ties between scores go to the smaller sample number.
-/// @param candidates  the prompt's scored responses   @param total_responses  including those without a score
+/// Picks the pair of one prompt. Duplicate texts count once (the first is kept); ties between
+/// scores go to the smaller sample number.
+/// @param candidates  the prompt's scored responses   @param total_responses  including those
+/// without a score
 /// @param seed, prompt  address the random choice of the random rules
-PairDecision choose_pair(std::span<const PairCandidate> candidates, std::int64_t total_responses, const PairOptions& options, std::uint64_t seed,
-                         std::uint64_t prompt);
+PairDecision choose_pair(std::span<const PairCandidate> candidates, std::int64_t total_responses,
+                         const PairOptions& options, std::uint64_t seed, std::uint64_t prompt);
 
 }  // namespace plumb

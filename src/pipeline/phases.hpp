@@ -4,12 +4,15 @@
 
 #include "pipeline/run_context.hpp"
 
-/// The phases of an iteration. Each finds what is missing in the store, does it unit by unit, and commits each unit whole.
+/// The phases of an iteration. Each finds what is missing in the store, does it unit by unit, and
+/// commits each unit whole.
 namespace plumb {
 
 /// Samples a suite's responses ("train", or an evaluation suite) from a checkpoint.
-void sample_suite(RunContext& context, const store::Iteration& iteration, const std::string& suite, const std::string& prompt_use,
-                  std::int64_t prompt_iteration, std::int64_t checkpoint_id, std::int64_t samples_per_prompt, const SamplingOptions& sampling);
+void sample_suite(RunContext& context, const store::Iteration& iteration, const std::string& suite,
+                  const std::string& prompt_use, std::int64_t prompt_iteration,
+                  std::int64_t checkpoint_id, std::int64_t samples_per_prompt,
+                  const SamplingOptions& sampling);
 
 void run_rollout_phase(RunContext& context, const store::Iteration& iteration);
 /// Scores every response of the iteration, of all suites, by all modules.
@@ -18,7 +21,8 @@ void run_pair_phase(RunContext& context, const store::Iteration& iteration);
 /// Reference log-probs of the pairs' responses, once for each (sample, checkpoint).
 void run_annotate_phase(RunContext& context, const store::Iteration& iteration);
 void run_train_phase(RunContext& context, store::Iteration& iteration);
-/// Samples and scores the held-out prompts with the iteration's resulting policy and stores the comparison with the initial one.
+/// Samples and scores the held-out prompts with the iteration's resulting policy and stores the
+/// comparison with the initial one.
 void run_eval_phase(RunContext& context, const store::Iteration& iteration);
 
 /// Names in the order of the loop, "rollout" to "eval".

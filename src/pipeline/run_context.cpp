@@ -17,14 +17,18 @@ namespace plumb {
 namespace fs = std::filesystem;
 namespace {
 
-/// Options that may differ from those a run was begun with: they change neither rows nor weights that are already there.
+/// Options that may differ from those a run was begun with: they change neither rows nor weights
+/// that are already there.
 bool may_change(const std::string& key, const std::string& phase) {
-  static const std::vector<std::string> always{"run.iterations", "run.threads", "run.dir", "train.save_steps", "eval.when"};
+  static const std::vector<std::string> always{"run.iterations", "run.threads", "run.dir",
+                                               "train.save_steps", "eval.when"};
   if (std::find(always.begin(), always.end(), key) != always.end()) return true;
   const std::string section = key.substr(0, key.find('.'));
   if (phase == "score" || phase == "calibrate") {
     const auto& modules = reward_modules();
-    return section == "score" || std::any_of(modules.begin(), modules.end(), [&](const RewardEntry& entry) { return entry.info.name == section; });
+    return section == "score" ||
+           std::any_of(modules.begin(), modules.end(),
+                       [&](const RewardEntry& entry) { return entry.info.name == section; });
   }
   if (phase == "pair") return section == "pair";
   return (phase == "annotate" || phase == "train") && key == "pair.set";
@@ -35,17 +39,21 @@ nlohmann::json to_json(const OptionValues& values) {
   for (const Option& option : run_option_table()) {
     const std::size_t dot = option.key.find('.');
     const OptionValue* value = values.find(option.key);
-    out[option.key.substr(0, dot)][option.key.substr(dot + 1)] = value != nullptr ? value->text : option.default_value;
+    out[option.key.substr(0, dot)][option.key.substr(dot + 1)] =
+        value != nullptr ? value->text : option.default_value;
   }
   return out;
 }
 
-fs::path folder_of(const RunConfig& config) { return config.run.dir.empty() ? fs::path("runs") / config.run.name : fs::path(config.run.dir); }
+fs::path folder_of(const RunConfig& config) {
+  return config.run.dir.empty() ? fs::path("runs") / config.run.name : fs::path(config.run.dir);
+}
 
 fs::path made_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
-  if (error) throw DataError(cat(folder.string(), ": the run's folder cannot be made: ", error.message()));
+  if (error)
+    throw DataError(cat(folder.string(), ": the run's folder cannot be made: ", error.message()));
   return folder;
 }
 
@@ -53,7 +61,8 @@ fs::path made_folder(const fs::path& folder) {
 
 std::string hash_of_model(const fs::path& resolved) {
   if (fs::is_regular_file(resolved)) return sha256_hex_of_file(resolved);
-  if (fs::exists(resolved / "model.safetensors")) return sha256_hex_of_file(resolved / "model.safetensors");
+  if (fs::exists(resolved / "model.safetensors"))
+    return sha256_hex_of_file(resolved / "model.safetensors");
   std::vector<fs::path> shards;
   for (const auto& entry : fs::directory_iterator(resolved)) {
     const std::string extension = entry.path().extension().string();
@@ -67,7 +76,10 @@ std::string hash_of_model(const fs::path& resolved) {
 }
 
 RunContext::RunContext(RunConfig config_, const std::string& phase)
-    : config(std::move(config_)), folder(made_folder(folder_of(config))), db(store::Database::open_writer(folder / "run.db")), precision_(choose_precision(config.run.dtype)) {
+    : config(std::move(config_)),
+      folder(made_folder(folder_of(config))),
+      db(store::Database::open_writer(folder / "run.db")),
+      precision_(choose_precision(config.run.dtype)) {
   if (config.run.threads > 0) at::set_num_threads(static_cast<int>(config.run.threads));
   reward_context_ = std::make_unique<RewardContext>(config.sampling.max_new_tokens, resolve_model);
   open_run(phase);
@@ -79,7 +91,8 @@ void RunContext::open_run(const std::string& phase) {
   const nlohmann::json wanted = to_json(config.values);
   std::optional<store::Run> found = store::find_run(db, config.run.name);
   if (!found) {
-    const std::int64_t id = store::create_run(db, config.run.name, config.run.seed, kVersion, wanted.dump());
+    const std::int64_t id =
+        store::create_run(db, config.run.name, config.run.seed, kVersion, wanted.dump());
     store::add_event(db, id, std::nullopt, "info", "start", cat("run ", config.run.name, " begun"));
     found = store::find_run(db, config.run.name);
     expects(found.has_value() && found->id == id, "the run just made");
@@ -89,13 +102,18 @@ void RunContext::open_run(const std::string& phase) {
     for (const auto& [section, values] : wanted.items()) {
       for (const auto& [name, value] : values.items()) {
         const std::string key = section + "." + name;
-        const std::string before = stored.value(section, nlohmann::json::object()).value(name, value.get<std::string>());
-        if (before != value.get<std::string>() && !may_change(key, phase)) differences.push_back(cat("  ", key, " = ", value.get<std::string>(), " (the run has ", before, ")"));
+        const std::string before =
+            stored.value(section, nlohmann::json::object()).value(name, value.get<std::string>());
+        if (before != value.get<std::string>() && !may_change(key, phase))
+          differences.push_back(
+              cat("  ", key, " = ", value.get<std::string>(), " (the run has ", before, ")"));
       }
     }
     if (!differences.empty()) {
-      throw UsageError(cat("run ", config.run.name, " in ", folder.string(), " was begun with other options:\n", join(differences, "\n"),
-                           "\nGive the run another name (--run.name) or folder (--run.dir), or take these options back"));
+      throw UsageError(cat("run ", config.run.name, " in ", folder.string(),
+                           " was begun with other options:\n", join(differences, "\n"),
+                           "\nGive the run another name (--run.name) or folder (--run.dir), or "
+                           "take these options back"));
     }
     if (phase.empty()) store::set_run_config(db, found->id, wanted.dump());
   }
@@ -111,7 +129,10 @@ void RunContext::load_base() {
   chat_template_jinja_ = base.chat_template_jinja;
   chat_ = choose_chat_template(config.model.chat_template, base.chat_template_jinja);
   end_ids_ = find_end_ids(base.config, *tokenizer_, *chat_);
-  if (end_ids_.empty()) log::warn("the model names no end-of-sequence token: every response will run to rollout.max_new_tokens");
+  if (end_ids_.empty())
+    log::warn(
+        "the model names no end-of-sequence token: every response will run to "
+        "rollout.max_new_tokens");
 }
 
 std::int64_t RunContext::checkpoint_of_model(const std::string& model, const std::string& role) {
@@ -121,7 +142,8 @@ std::int64_t RunContext::checkpoint_of_model(const std::string& model, const std
   if (role == "base") {
     auto other = db.prepare("SELECT sha256 FROM checkpoints WHERE run_id=? AND role='base'");
     if (other.bind(run.id).step()) {
-      throw DataError(cat("model.path = ", model, ": its weights (SHA-256 ", hash.substr(0, 12), "...) are not those the run was begun with (",
+      throw DataError(cat("model.path = ", model, ": its weights (SHA-256 ", hash.substr(0, 12),
+                          "...) are not those the run was begun with (",
                           other.text(0).substr(0, 12), "...)"));
     }
   }
@@ -146,11 +168,13 @@ std::unique_ptr<Decoder> RunContext::load_decoder(std::int64_t checkpoint_id, bo
   if (path.is_relative() && !fs::exists(path)) path = folder / path;
   const std::string hash = hash_of_model(path);
   if (hash != row->sha256) {
-    throw DataError(cat(path.string(), ": its weights changed since they were saved (SHA-256 ", hash.substr(0, 12), "..., expected ", row->sha256.substr(0, 12),
+    throw DataError(cat(path.string(), ": its weights changed since they were saved (SHA-256 ",
+                        hash.substr(0, 12), "..., expected ", row->sha256.substr(0, 12),
                         "...); restore the folder, or start a new run"));
   }
   const Checkpoint checkpoint = load_checkpoint(path.string());
-  return std::make_unique<Decoder>(checkpoint.config, checkpoint.weights, precision_, trainable, choose_device(config.run.device));
+  return std::make_unique<Decoder>(checkpoint.config, checkpoint.weights, precision_, trainable,
+                                   choose_device(config.run.device));
 }
 
 Decoder& RunContext::trainable(std::int64_t checkpoint_id) {

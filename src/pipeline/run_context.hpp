@@ -18,8 +18,10 @@ namespace plumb {
 /// What the phases of a run share: the store, the options, and models loaded once.
 class RunContext {
  public:
-  /// Opens or creates the run: database, base model. Throws UsageError if the stored run was made with other options.
-  /// @param phase  a single phase that is asked for: its own options may then differ (another pair set, another module)
+  /// Opens or creates the run: database, base model. Throws UsageError if the stored run was made
+  /// with other options.
+  /// @param phase  a single phase that is asked for: its own options may then differ (another pair
+  /// set, another module)
   explicit RunContext(RunConfig config, const std::string& phase = "");
   ~RunContext();
 
@@ -42,11 +44,13 @@ class RunContext {
   /// The same, but never the trainable one: its weights stay while the policy is trained.
   const Decoder& separate(std::int64_t checkpoint_id);
   kernels::Precision precision() const { return precision_; }
-  /// Declares that the trainable policy now holds the weights of another checkpoint (after training and saving).
+  /// Declares that the trainable policy now holds the weights of another checkpoint (after training
+  /// and saving).
   void trainable_is_now(std::int64_t checkpoint_id) { trainable_id_ = checkpoint_id; }
   /// Forgets the trainable policy, so that the next use loads it from its files.
   void drop_trainable();
-  /// Writes the trainable policy as a Hugging Face folder. @return its row (path, hash, size), not yet stored
+  /// Writes the trainable policy as a Hugging Face folder. @return its row (path, hash, size), not
+  /// yet stored
   store::CheckpointRow save_policy(const std::filesystem::path& target);
 
   /// The checkpoint an iteration's loss is anchored to, by run.reference.
@@ -78,7 +82,8 @@ class RunContext {
   std::vector<std::pair<std::string, Module>> rewards_;
 };
 
-/// SHA-256 that identifies a model's weights: of the .gguf file, of model.safetensors, or of all shards in order.
+/// SHA-256 that identifies a model's weights: of the .gguf file, of model.safetensors, or of all
+/// shards in order.
 std::string hash_of_model(const std::filesystem::path& resolved);
 
 }  // namespace plumb

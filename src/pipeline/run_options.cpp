@@ -10,7 +10,9 @@ namespace plumb {
 
 std::vector<Option> run_option_table() {
   std::vector<Option> all;
-  const auto add = [&](std::vector<Option> part) { std::move(part.begin(), part.end(), std::back_inserter(all)); };
+  const auto add = [&](std::vector<Option> part) {
+    std::move(part.begin(), part.end(), std::back_inserter(all));
+  };
   add(declared<RunOptions>("run"));
   add(declared<ModelOptions>("model"));
   add(declared<DataOptions>("data"));
@@ -41,15 +43,22 @@ RunConfig RunConfig::from(const OptionValues& values) {
   config.eval = values.read<EvalOptions>("eval");
   config.values = values;
 
-  if (config.model.path.empty()) throw UsageError("model.path is not set: give a Hugging Face folder, a .gguf file, or a hub id in the local cache");
-  if (config.data.prompts.empty()) throw UsageError("data.prompts is not set: give one or more JSONL files with prompts");
-  if (config.score.modules.empty()) throw UsageError("score.modules is empty: name at least one reward module (`plumb list rewards`)");
+  if (config.model.path.empty())
+    throw UsageError(
+        "model.path is not set: give a Hugging Face folder, a .gguf file, or a hub id in the local "
+        "cache");
+  if (config.data.prompts.empty())
+    throw UsageError("data.prompts is not set: give one or more JSONL files with prompts");
+  if (config.score.modules.empty())
+    throw UsageError(
+        "score.modules is empty: name at least one reward module (`plumb list rewards`)");
   const auto& modules = config.score.modules;
   if (std::find(modules.begin(), modules.end(), config.primary_module()) == modules.end()) {
     throw UsageError(cat("score.primary = ", config.score.primary, ": is not among score.modules"));
   }
   if (config.sampling.min_new_tokens > config.sampling.max_new_tokens) {
-    throw UsageError(cat("rollout.min_new_tokens = ", config.sampling.min_new_tokens, " exceeds rollout.max_new_tokens = ", config.sampling.max_new_tokens));
+    throw UsageError(cat("rollout.min_new_tokens = ", config.sampling.min_new_tokens,
+                         " exceeds rollout.max_new_tokens = ", config.sampling.max_new_tokens));
   }
   return config;
 }

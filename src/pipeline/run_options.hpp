@@ -25,10 +25,13 @@ struct RunOptions {
     field("name", self.name, "name of the run");
     field("dir", self.dir, "folder of the run; empty: runs/<name>");
     field("seed", self.seed, Range{0, 9e15}, "seed of every random choice");
-    field("iterations", self.iterations, Range{0, 1e6}, "rounds of sample, score, pair, train, evaluate; may be raised later");
-    field("reference", self.reference, "reference policy of the loss: start_of_iteration, initial, or a model");
+    field("iterations", self.iterations, Range{0, 1e6},
+          "rounds of sample, score, pair, train, evaluate; may be raised later");
+    field("reference", self.reference,
+          "reference policy of the loss: start_of_iteration, initial, or a model");
     field("device", self.device, Choices{{"auto", "cpu", "cuda"}}, "where models run");
-    field("dtype", self.dtype, Choices{{"auto", "float32", "bfloat16"}}, "type of matrix products; auto: bfloat16 where the processor has it");
+    field("dtype", self.dtype, Choices{{"auto", "float32", "bfloat16"}},
+          "type of matrix products; auto: bfloat16 where the processor has it");
     field("threads", self.threads, Range{0, 4096}, "compute threads; 0 = all cores");
   }
 };
@@ -39,9 +42,12 @@ struct ModelOptions {
   std::string system_prompt = "";
 
   static void describe(auto& self, auto&& field) {
-    field("path", self.path, "policy to start from: Hugging Face folder, .gguf file, or a hub id in the local cache");
-    field("chat_template", self.chat_template, "chat format, see `plumb list templates`; auto: the model's own");
-    field("system_prompt", self.system_prompt, "system message put before each prompt that has none; empty: the format's default");
+    field("path", self.path,
+          "policy to start from: Hugging Face folder, .gguf file, or a hub id in the local cache");
+    field("chat_template", self.chat_template,
+          "chat format, see `plumb list templates`; auto: the model's own");
+    field("system_prompt", self.system_prompt,
+          "system message put before each prompt that has none; empty: the format's default");
   }
 };
 
@@ -57,11 +63,17 @@ struct DataOptions {
   static void describe(auto& self, auto&& field) {
     field("prompts", self.prompts, "prompt files (JSONL)");
     field("heldout_prompts", self.heldout_prompts, "prompt files for evaluation only");
-    field("heldout", self.heldout, Range{0, 1e9}, "prompts taken out of data.prompts for evaluation, in proportion to their kinds");
-    field("prompts_per_iteration", self.prompts_per_iteration, Range{0, 1e9}, "fresh prompts of an iteration, from the start again when used up; 0: all, split evenly over the iterations");
-    field("max_prompt_length", self.max_prompt_length, Range{0, 1e9}, "longest prompt in tokens; 0: what the model's context leaves");
-    field("truncation", self.truncation, Choices{{"error", "drop"}}, "what to do with a longer prompt: stop, or leave it out and say so");
-    field("bad_rows", self.bad_rows, Choices{{"error", "skip"}}, "what to do with unreadable rows of a prompt file: stop, or store the reason and go on");
+    field("heldout", self.heldout, Range{0, 1e9},
+          "prompts taken out of data.prompts for evaluation, in proportion to their kinds");
+    field("prompts_per_iteration", self.prompts_per_iteration, Range{0, 1e9},
+          "fresh prompts of an iteration, from the start again when used up; 0: all, split evenly "
+          "over the iterations");
+    field("max_prompt_length", self.max_prompt_length, Range{0, 1e9},
+          "longest prompt in tokens; 0: what the model's context leaves");
+    field("truncation", self.truncation, Choices{{"error", "drop"}},
+          "what to do with a longer prompt: stop, or leave it out and say so");
+    field("bad_rows", self.bad_rows, Choices{{"error", "skip"}},
+          "what to do with unreadable rows of a prompt file: stop, or store the reason and go on");
   }
 };
 
@@ -70,8 +82,10 @@ struct RolloutOptions {
   std::int64_t unit_prompts = 16;
 
   static void describe(auto& self, auto&& field) {
-    field("samples_per_prompt", self.samples_per_prompt, Range{1, 1e6}, "responses sampled for each prompt (K)");
-    field("unit_prompts", self.unit_prompts, Range{1, 1e6}, "prompts whose responses are committed together");
+    field("samples_per_prompt", self.samples_per_prompt, Range{1, 1e6},
+          "responses sampled for each prompt (K)");
+    field("unit_prompts", self.unit_prompts, Range{1, 1e6},
+          "prompts whose responses are committed together");
   }
 };
 
@@ -81,7 +95,8 @@ struct ScoreOptions {
   std::int64_t unit = 64;
 
   static void describe(auto& self, auto&& field) {
-    field("modules", self.modules, "reward modules that score every response, see `plumb list rewards`");
+    field("modules", self.modules,
+          "reward modules that score every response, see `plumb list rewards`");
     field("primary", self.primary, "module that pairs and evaluation go by; empty: the first");
     field("unit", self.unit, Range{1, 1e6}, "responses scored and committed together");
   }
@@ -96,8 +111,10 @@ struct EvalOptions {
 
   static void describe(auto& self, auto&& field) {
     field("samples", self.samples, Range{1, 1e6}, "responses for each held-out prompt");
-    field("when", self.when, Choices{{"all", "last"}}, "evaluate every iteration's policy, or only the last one's; the initial policy always");
-    field("cool_temperature", self.cool_temperature, Range{0, 100}, "a second evaluation at this temperature shows what is mere sharpening; 0 = off");
+    field("when", self.when, Choices{{"all", "last"}},
+          "evaluate every iteration's policy, or only the last one's; the initial policy always");
+    field("cool_temperature", self.cool_temperature, Range{0, 100},
+          "a second evaluation at this temperature shows what is mere sharpening; 0 = off");
     field("cool_top_p", self.cool_top_p, Range{0, 1}, "top_p of the second evaluation");
     field("bootstrap", self.bootstrap, Range{0, 1e7}, "resamples for the 95 % intervals");
   }
@@ -116,14 +133,16 @@ struct RunConfig {
   SamplingOptions sampling;
   ScoreOptions score;
   PairOptions pair;
-  std::string loss;     // name
+  std::string loss;  // name
   TrainOptions train;
   EvalOptions eval;
   OptionValues values;  // for the sections that losses and rewards declare themselves
 
   /// Reads and cross-checks the sections. Throws UsageError.
   static RunConfig from(const OptionValues& values);
-  std::string primary_module() const { return score.primary.empty() ? score.modules.front() : score.primary; }
+  std::string primary_module() const {
+    return score.primary.empty() ? score.modules.front() : score.primary;
+  }
 };
 
 }  // namespace plumb

@@ -23,24 +23,29 @@ struct PromptPool {
 
 std::string messages_json(const std::vector<Message>& messages) {
   nlohmann::json out = nlohmann::json::array();
-  for (const Message& message : messages) out.push_back({{"role", message.role}, {"content", message.content}});
+  for (const Message& message : messages)
+    out.push_back({{"role", message.role}, {"content", message.content}});
   return out.dump();
 }
 
 std::int64_t longest_prompt(const RunContext& context) {
-  const std::int64_t room = context.model_config().max_position_embeddings - context.config.sampling.max_new_tokens;
+  const std::int64_t room =
+      context.model_config().max_position_embeddings - context.config.sampling.max_new_tokens;
   if (room < 1) {
-    throw UsageError(cat("rollout.max_new_tokens = ", context.config.sampling.max_new_tokens, ": leaves no room for a prompt in the model's context of ",
+    throw UsageError(cat("rollout.max_new_tokens = ", context.config.sampling.max_new_tokens,
+                         ": leaves no room for a prompt in the model's context of ",
                          context.model_config().max_position_embeddings, " tokens"));
   }
   const std::int64_t asked = context.config.data.max_prompt_length;
   return asked > 0 ? std::min(asked, room) : room;
 }
 
-store::PromptRow make_row(const RunContext& context, const std::string& file, const DatasetRow& row) {
+store::PromptRow make_row(const RunContext& context, const std::string& file,
+                          const DatasetRow& row) {
   std::vector<Message> messages = row.messages;
   const std::string& system = context.config.model.system_prompt;
-  if (!system.empty() && (messages.empty() || messages.front().role != "system")) messages.insert(messages.begin(), {"system", system});
+  if (!system.empty() && (messages.empty() || messages.front().role != "system"))
+    messages.insert(messages.begin(), {"system", system});
   store::PromptRow prompt;
   prompt.dataset = std::filesystem::path(file).filename().string();
   prompt.external_id = row.name();
@@ -53,7 +58,8 @@ store::PromptRow make_row(const RunContext& context, const std::string& file, co
 }
 
 /// Reads files into a pool; `seen` holds contents that are taken already.
-PromptPool read_pool(const RunContext& context, const std::vector<std::string>& files, std::set<std::string>& seen) {
+PromptPool read_pool(const RunContext& context, const std::vector<std::string>& files,
+                     std::set<std::string>& seen) {
   PromptPool pool;
   const std::int64_t longest = longest_prompt(context);
   for (const std::string& file : files) {
@@ -62,35 +68,47 @@ PromptPool read_pool(const RunContext& context, const std::vector<std::string>& 
     options.strict = context.config.data.bad_rows == "error";
     const Dataset dataset = read_dataset(file, options);
     for (const std::string& warning : dataset.warnings) log::warn(cat(file, ": ", warning));
-    for (const RejectedLine& line : dataset.rejected) pool.rejected.push_back({file, line.line, cat(line.code, ": ", line.reason)});
+    for (const RejectedLine& line : dataset.rejected)
+      pool.rejected.push_back({file, line.line, cat(line.code, ": ", line.reason)});
     std::int64_t too_long = 0;
     for (const DatasetRow& row : dataset.rows) {
       store::PromptRow prompt = make_row(context, file, row);
       const auto length = static_cast<std::int64_t>(prompt.ids.size());
       if (length > longest) {
-        const std::string reason = cat("prompt of ", length, " tokens; at most ", longest, " fit (context ", context.model_config().max_position_embeddings,
-                                       ", rollout.max_new_tokens ", context.config.sampling.max_new_tokens, ")");
+        const std::string reason =
+            cat("prompt of ", length, " tokens; at most ", longest, " fit (context ",
+                context.model_config().max_position_embeddings, ", rollout.max_new_tokens ",
+                context.config.sampling.max_new_tokens, ")");
         if (context.config.data.truncation == "error") {
-          throw DataError(cat(file, ":", row.line, ": ", reason, ". Shorten it, or set data.truncation = drop to leave such prompts out"));
+          throw DataError(
+              cat(file, ":", row.line, ": ", reason,
+                  ". Shorten it, or set data.truncation = drop to leave such prompts out"));
         }
         pool.rejected.push_back({file, row.line, "too_long: " + reason});
         ++too_long;
       } else if (!seen.insert(store::prompt_sha256(prompt)).second) {
-        pool.rejected.push_back({file, row.line, "duplicate: the same prompt stands in an earlier row"});
+        pool.rejected.push_back(
+            {file, row.line, "duplicate: the same prompt stands in an earlier row"});
       } else {
         pool.prompts.push_back(std::move(prompt));
       }
     }
-    log::info(cat(file, ": ", dataset.rows.size(), " prompts (", dataset.mapping, ")", dataset.rejected.empty() ? "" : cat(", ", dataset.rejected.size(), " unreadable rows left out"),
+    log::info(cat(file, ": ", dataset.rows.size(), " prompts (", dataset.mapping, ")",
+                  dataset.rejected.empty()
+                      ? ""
+                      : cat(", ", dataset.rejected.size(), " unreadable rows left out"),
                   too_long > 0 ? cat(", ", too_long, " too long left out") : ""));
   }
   return pool;
 }
 
-/// Takes `count` prompts out, from each kind in proportion; which ones depends on the run's seed only.
-std::vector<store::PromptRow> take_heldout(std::vector<store::PromptRow>& prompts, std::int64_t count, std::uint64_t seed) {
+/// Takes `count` prompts out, from each kind in proportion; which ones depends on the run's seed
+/// only.
+std::vector<store::PromptRow> take_heldout(std::vector<store::PromptRow>& prompts,
+                                           std::int64_t count, std::uint64_t seed) {
   std::map<std::string, std::vector<std::size_t>> by_kind;
-  for (std::size_t i = 0; i < prompts.size(); ++i) by_kind[prompts[i].kind.value_or("")].push_back(i);
+  for (std::size_t i = 0; i < prompts.size(); ++i)
+    by_kind[prompts[i].kind.value_or("")].push_back(i);
   std::set<std::size_t> taken;
   const auto total = static_cast<double>(prompts.size());
   double share = 0.0;
@@ -102,12 +120,14 @@ std::vector<store::PromptRow> take_heldout(std::vector<store::PromptRow>& prompt
     for (std::size_t i = 0; due < upto && i < indices.size(); ++i, ++due) taken.insert(indices[i]);
   }
   std::vector<store::PromptRow> heldout, rest;
-  for (std::size_t i = 0; i < prompts.size(); ++i) (taken.count(i) > 0 ? heldout : rest).push_back(std::move(prompts[i]));
+  for (std::size_t i = 0; i < prompts.size(); ++i)
+    (taken.count(i) > 0 ? heldout : rest).push_back(std::move(prompts[i]));
   prompts = std::move(rest);
   return heldout;
 }
 
-std::vector<std::int64_t> add_all(RunContext& context, std::vector<store::PromptRow>& prompts, const std::string& split) {
+std::vector<std::int64_t> add_all(RunContext& context, std::vector<store::PromptRow>& prompts,
+                                  const std::string& split) {
   std::vector<std::int64_t> ids;
   for (store::PromptRow& prompt : prompts) {
     prompt.split = split;
@@ -116,8 +136,10 @@ std::vector<std::int64_t> add_all(RunContext& context, std::vector<store::Prompt
   return ids;
 }
 
-/// The training prompts of an iteration: consecutive slices of one shuffled order, from the start again when it is used up.
-std::vector<std::int64_t> slice_of(const std::vector<std::int64_t>& order, std::int64_t index, std::int64_t iterations, std::int64_t per_iteration) {
+/// The training prompts of an iteration: consecutive slices of one shuffled order, from the start
+/// again when it is used up.
+std::vector<std::int64_t> slice_of(const std::vector<std::int64_t>& order, std::int64_t index,
+                                   std::int64_t iterations, std::int64_t per_iteration) {
   const auto size = static_cast<std::int64_t>(order.size());
   std::int64_t begin = (index - 1) * per_iteration, end = begin + per_iteration;
   if (per_iteration == 0) {
@@ -128,7 +150,8 @@ std::vector<std::int64_t> slice_of(const std::vector<std::int64_t>& order, std::
   }
   end = std::min(end, begin + size);
   std::vector<std::int64_t> out;
-  for (std::int64_t i = begin; i < end; ++i) out.push_back(order[static_cast<std::size_t>(i % size)]);
+  for (std::int64_t i = begin; i < end; ++i)
+    out.push_back(order[static_cast<std::size_t>(i % size)]);
   return out;
 }
 
@@ -136,7 +159,8 @@ std::vector<std::int64_t> slice_of(const std::vector<std::int64_t>& order, std::
 
 std::vector<Message> messages_of(const store::PromptRow& prompt) {
   std::vector<Message> messages;
-  for (const nlohmann::json& message : nlohmann::json::parse(prompt.messages)) messages.push_back({message.at("role"), message.at("content")});
+  for (const nlohmann::json& message : nlohmann::json::parse(prompt.messages))
+    messages.push_back({message.at("role"), message.at("content")});
   return messages;
 }
 
@@ -144,7 +168,9 @@ void store_run_prompts(RunContext& context) {
   const DataOptions& data = context.config.data;
   const std::int64_t iterations = context.config.run.iterations;
   std::int64_t first_missing = 1;
-  while (first_missing <= iterations && !store::run_prompts(context.db, context.run.id, "train", first_missing).empty()) ++first_missing;
+  while (first_missing <= iterations &&
+         !store::run_prompts(context.db, context.run.id, "train", first_missing).empty())
+    ++first_missing;
   if (first_missing > iterations && iterations > 0) return;
 
   std::set<std::string> seen;
@@ -153,7 +179,8 @@ void store_run_prompts(RunContext& context) {
   const auto seed = static_cast<std::uint64_t>(context.run.seed);
   if (data.heldout > 0) {
     if (data.heldout >= static_cast<std::int64_t>(train.prompts.size())) {
-      throw UsageError(cat("data.heldout = ", data.heldout, ": leaves nothing of ", train.prompts.size(), " prompts to train on"));
+      throw UsageError(cat("data.heldout = ", data.heldout, ": leaves nothing of ",
+                           train.prompts.size(), " prompts to train on"));
     }
     std::vector<store::PromptRow> taken = take_heldout(train.prompts, data.heldout, seed);
     std::move(taken.begin(), taken.end(), std::back_inserter(heldout.prompts));
@@ -171,7 +198,8 @@ void store_run_prompts(RunContext& context) {
     store::add_rejected_rows(context.db, context.run.id, heldout.rejected);
   }
   for (std::int64_t index = first_missing; index <= iterations; ++index) {
-    store::set_run_prompts(context.db, context.run.id, "train", index, slice_of(order, index, iterations, data.prompts_per_iteration));
+    store::set_run_prompts(context.db, context.run.id, "train", index,
+                           slice_of(order, index, iterations, data.prompts_per_iteration));
   }
   transaction.commit();
   log::info(cat("prompts: ", order.size(), " for training, ", heldout_ids.size(), " held out"));

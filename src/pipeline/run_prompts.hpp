@@ -3,9 +3,10 @@
 
 namespace plumb {
 
-/// Reads the prompt files, renders and tokenizes each prompt, takes the held-out ones out, and assigns the rest to iterations
-/// 1 .. run.iterations. Everything that is not used is stored with its reason. Does nothing for iterations that have their prompts.
-/// Throws DataError (unreadable rows, prompts too long) as data.bad_rows and data.truncation say.
+/// Reads the prompt files, renders and tokenizes each prompt, takes the held-out ones out, and
+/// assigns the rest to iterations 1 .. run.iterations. Everything that is not used is stored with
+/// its reason. Does nothing for iterations that have their prompts. Throws DataError (unreadable
+/// rows, prompts too long) as data.bad_rows and data.truncation say.
 void store_run_prompts(RunContext& context);
 
 /// Messages of a stored prompt.

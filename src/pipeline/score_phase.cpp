@@ -39,7 +39,8 @@ class PromptCache {
   std::map<std::int64_t, store::PromptRow> rows_;
 };
 
-void score_unit(RunContext& context, const RunContext::Module& module, std::span<const std::int64_t> sample_ids, PromptCache& prompts,
+void score_unit(RunContext& context, const RunContext::Module& module,
+                std::span<const std::int64_t> sample_ids, PromptCache& prompts,
                 std::int64_t& failures) {
   std::vector<RewardSample> samples;
   for (const std::int64_t id : sample_ids) {
@@ -59,7 +60,8 @@ void score_unit(RunContext& context, const RunContext::Module& module, std::span
   const double start = monotonic_seconds();
   const std::vector<Score> scores = module.module->score(samples);
   expects(scores.size() == samples.size(), "one score a sample");
-  const auto latency = static_cast<std::int64_t>(1e6 * (monotonic_seconds() - start) / static_cast<double>(samples.size()));
+  const auto latency = static_cast<std::int64_t>(1e6 * (monotonic_seconds() - start) /
+                                                 static_cast<double>(samples.size()));
   store::Transaction transaction(context.db);
   for (std::size_t i = 0; i < scores.size(); ++i) {
     const Score& score = scores[i];
@@ -83,9 +85,11 @@ void score_unit(RunContext& context, const RunContext::Module& module, std::span
 void run_score_phase(RunContext& context, const store::Iteration& iteration) {
   for (const std::string& name : context.config.score.modules) {
     const RunContext::Module& module = context.reward(name);
-    const std::vector<std::int64_t> missing = store::unscored_samples(context.db, iteration.id, module.id);
+    const std::vector<std::int64_t> missing =
+        store::unscored_samples(context.db, iteration.id, module.id);
     if (missing.empty()) continue;
-    // Units are fixed slices of the sample ids, so that a resumed run scores the same responses together.
+    // Units are fixed slices of the sample ids, so that a resumed run scores the same responses
+    // together.
     const std::int64_t unit = context.config.score.unit;
     std::map<std::int64_t, std::vector<std::int64_t>> units;
     for (const std::int64_t id : missing) units[id / unit].push_back(id);
@@ -98,7 +102,8 @@ void run_score_phase(RunContext& context, const store::Iteration& iteration) {
     }
     if (failures > 0) {
       log::warn(cat(failures, " of ", missing.size(), " responses got no score from ", name,
-                    "; they stay out of pairs and are tried again on the next run (see the column `error` of v_rewards)"));
+                    "; they stay out of pairs and are tried again on the next run (see the column "
+                    "`error` of v_rewards)"));
     }
   }
   context.db.checkpoint();

@@ -29,44 +29,61 @@ fs::path state_folder(const RunContext& context, const store::Iteration& iterati
   return context.folder / "training" / cat("iter-", iteration.index);
 }
 
-void add_reference(const RunContext& context, const std::vector<store::PairRow>& rows, std::int64_t reference, std::vector<TrainingPair>& pairs) {
+void add_reference(const RunContext& context, const std::vector<store::PairRow>& rows,
+                   std::int64_t reference, std::vector<TrainingPair>& pairs) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto chosen = store::find_reference_logps(context.db, rows[i].chosen_id, reference);
     const auto rejected = store::find_reference_logps(context.db, rows[i].rejected_id, reference);
-    if (!chosen || !rejected) throw UsageError(cat("pair ", rows[i].id, ": has no reference log-probs; run `plumb annotate` first"));
+    if (!chosen || !rejected)
+      throw UsageError(
+          cat("pair ", rows[i].id, ": has no reference log-probs; run `plumb annotate` first"));
     pairs[i].chosen.ref_logps = chosen->values;
     pairs[i].rejected.ref_logps = rejected->values;
   }
 }
 
-/// What must hold before the first update; a violation means that training would be on wrong numbers.
-void check_truths(const RunContext& context, const std::vector<TrainingPair>& pairs, std::int64_t too_long) {
+/// What must hold before the first update; a violation means that training would be on wrong
+/// numbers.
+void check_truths(const RunContext& context, const std::vector<TrainingPair>& pairs,
+                  std::int64_t too_long) {
   std::int64_t double_bos = 0, ends = 0, responses = 0, cut = 0;
   const auto bos = context.model_config().bos;
   for (const TrainingPair& pair : pairs) {
-    if (bos && pair.prompt.size() > 1 && pair.prompt[0] == *bos && pair.prompt[1] == *bos) ++double_bos;
+    if (bos && pair.prompt.size() > 1 && pair.prompt[0] == *bos && pair.prompt[1] == *bos)
+      ++double_bos;
     for (const auto* side : {&pair.chosen, &pair.rejected}) {
       ++responses;
       const auto& end_ids = context.end_ids();
-      const bool ended = std::find(end_ids.begin(), end_ids.end(), side->ids.back()) != end_ids.end();
+      const bool ended =
+          std::find(end_ids.begin(), end_ids.end(), side->ids.back()) != end_ids.end();
       ends += ended;
       cut += !ended;
     }
   }
-  if (double_bos > 0) throw DataError(cat(double_bos, " prompts begin with two BOS tokens: the chat template and the tokenizer both add one"));
-  log::info(cat("truth check: ", ends, " of ", responses, " responses end with EOS (it is trained on), ", cut, " were cut at rollout.max_new_tokens, ",
-                too_long, " pairs longer than train.max_length left out"));
+  if (double_bos > 0)
+    throw DataError(cat(
+        double_bos,
+        " prompts begin with two BOS tokens: the chat template and the tokenizer both add one"));
+  log::info(cat("truth check: ", ends, " of ", responses,
+                " responses end with EOS (it is trained on), ", cut,
+                " were cut at rollout.max_new_tokens, ", too_long,
+                " pairs longer than train.max_length left out"));
 }
 
-/// While policy and reference are the same model, their log-probs must agree; anything else is a wrong reference.
+/// While policy and reference are the same model, their log-probs must agree; anything else is a
+/// wrong reference.
 void check_first_step(const RunContext& context, const StepResult& result) {
   const double allowed = context.precision() == kernels::Precision::kFloat32 ? 1e-3 : 5e-2;
   if (result.max_reference_gap <= allowed) return;
-  throw DataError(cat("truth check before the first update: a policy log-prob differs from the stored reference by ", result.max_reference_gap,
-                      " nats although both are the same model (allowed ", allowed, "). The stored reference log-probs belong to another model or template"));
+  throw DataError(
+      cat("truth check before the first update: a policy log-prob differs from the stored "
+          "reference by ",
+          result.max_reference_gap, " nats although both are the same model (allowed ", allowed,
+          "). The stored reference log-probs belong to another model or template"));
 }
 
-void store_step(RunContext& context, const store::Iteration& iteration, std::int64_t global_step, const StepResult& result, double seconds) {
+void store_step(RunContext& context, const store::Iteration& iteration, std::int64_t global_step,
+                const StepResult& result, double seconds) {
   store::StepRow row;
   row.run_id = context.run.id;
   row.iteration_id = iteration.id;
@@ -79,7 +96,8 @@ void store_step(RunContext& context, const store::Iteration& iteration, std::int
   row.wall_ms = static_cast<std::int64_t>(1000 * seconds);
   row.rss_bytes = peak_rss_bytes();
   row.metrics = result.metrics;
-  for (const StepResult::Pair& pair : result.pairs) row.ledger.push_back({pair.id, pair.loss, pair.margin, pair.logp_chosen, pair.logp_rejected});
+  for (const StepResult::Pair& pair : result.pairs)
+    row.ledger.push_back({pair.id, pair.loss, pair.margin, pair.logp_chosen, pair.logp_rejected});
   store::add_step(context.db, row);
 }
 
@@ -92,7 +110,8 @@ double metric(const StepResult& result, const std::string& name) {
 
 std::int64_t steps_before(const RunContext& context, const store::Iteration& iteration) {
   auto query = context.db.prepare(
-      "SELECT coalesce(max(s.global_step),0) FROM steps s JOIN iterations i USING(iteration_id) WHERE s.run_id=? AND i.idx<?");
+      "SELECT coalesce(max(s.global_step),0) FROM steps s JOIN iterations i USING(iteration_id) "
+      "WHERE s.run_id=? AND i.idx<?");
   query.bind(context.run.id, iteration.index).step();
   return query.integer(0);
 }
@@ -100,25 +119,35 @@ std::int64_t steps_before(const RunContext& context, const store::Iteration& ite
 }  // namespace
 
 void run_train_phase(RunContext& context, store::Iteration& iteration) {
-  expects(iteration.policy_checkpoint_id && iteration.reference_checkpoint_id, "an iteration with policy and reference");
+  expects(iteration.policy_checkpoint_id && iteration.reference_checkpoint_id,
+          "an iteration with policy and reference");
   if (iteration.result_checkpoint_id) return;
   const PairSelection selection = select_pairs(context, iteration);
   std::vector<TrainingPair> pairs = load_pairs(context, selection.pairs);
-  const std::unique_ptr<PreferenceLoss> loss = make_loss(context.config.loss, context.config.values);
-  if (loss->needs().reference) add_reference(context, selection.pairs, *iteration.reference_checkpoint_id, pairs);
-  if (pairs.empty()) throw DataError(cat("iteration ", iteration.index, ": no pair is left to train on; see `plumb sql ", context.db.file().string(), " @skips`"));
+  const std::unique_ptr<PreferenceLoss> loss =
+      make_loss(context.config.loss, context.config.values);
+  if (loss->needs().reference)
+    add_reference(context, selection.pairs, *iteration.reference_checkpoint_id, pairs);
+  if (pairs.empty())
+    throw DataError(cat("iteration ", iteration.index,
+                        ": no pair is left to train on; see `plumb sql ",
+                        context.db.file().string(), " @skips`"));
   check_truths(context, pairs, selection.too_long);
 
   const std::int64_t policy_id = *iteration.policy_checkpoint_id;
   const bool starts_at_reference = policy_id == *iteration.reference_checkpoint_id;
   Decoder& policy = context.trainable(policy_id);
-  const Decoder* reference = loss->needs().kl ? &context.separate(*iteration.reference_checkpoint_id) : nullptr;
-  Trainer trainer(policy, *loss, context.config.train, pairs, static_cast<std::uint64_t>(context.run.seed) + static_cast<std::uint64_t>(iteration.index),
-                  reference);
+  const Decoder* reference =
+      loss->needs().kl ? &context.separate(*iteration.reference_checkpoint_id) : nullptr;
+  Trainer trainer(
+      policy, *loss, context.config.train, pairs,
+      static_cast<std::uint64_t>(context.run.seed) + static_cast<std::uint64_t>(iteration.index),
+      reference);
   const fs::path state = state_folder(context, iteration);
   if (fs::exists(state)) {
     trainer.load_state(state);
-    log::info(cat("training goes on after step ", trainer.steps_done(), " of ", trainer.total_steps()));
+    log::info(
+        cat("training goes on after step ", trainer.steps_done(), " of ", trainer.total_steps()));
   }
   const std::int64_t base = steps_before(context, iteration);
   store::remove_steps_after(context.db, context.run.id, iteration.id, base + trainer.steps_done());
@@ -135,14 +164,18 @@ void run_train_phase(RunContext& context, store::Iteration& iteration) {
       store::add_event(context.db, context.run.id, iteration.id, "error", "training", error.what());
       throw;
     }
-    if (result.step == 1 && starts_at_reference && loss->needs().reference) check_first_step(context, result);
+    if (result.step == 1 && starts_at_reference && loss->needs().reference)
+      check_first_step(context, result);
     store_step(context, iteration, base + result.step, result, monotonic_seconds() - start);
-    progress.note(cat("loss ", std::round(1e4 * result.loss) / 1e4, ", margin ", std::round(1e3 * metric(result, "rewards/margins")) / 1e3));
+    progress.note(cat("loss ", std::round(1e4 * result.loss) / 1e4, ", margin ",
+                      std::round(1e3 * metric(result, "rewards/margins")) / 1e3));
     progress.set(result.step);
-    if (save_steps > 0 && result.step % save_steps == 0 && result.step < trainer.total_steps()) trainer.save_state(state);
+    if (save_steps > 0 && result.step % save_steps == 0 && result.step < trainer.total_steps())
+      trainer.save_state(state);
   }
 
-  const store::CheckpointRow saved = context.save_policy(context.folder / "policy" / cat("iter-", iteration.index < 10 ? "0" : "", iteration.index));
+  const store::CheckpointRow saved = context.save_policy(
+      context.folder / "policy" / cat("iter-", iteration.index < 10 ? "0" : "", iteration.index));
   store::Transaction transaction(context.db);
   store::CheckpointRow row = saved;
   row.parent_id = policy_id;

@@ -18,27 +18,32 @@ at::Tensor flat(const std::vector<Value>& values, at::ScalarType type, const Val
 }
 
 /// One value per response token of all pairs, end to end.
-at::Tensor per_token(std::span<const TrainingPair* const> pairs, TrainingPair::Side TrainingPair::*side,
-                     std::vector<float> TrainingPair::Side::*values, const at::Tensor& like, const char* what) {
+at::Tensor per_token(std::span<const TrainingPair* const> pairs,
+                     TrainingPair::Side TrainingPair::*side,
+                     std::vector<float> TrainingPair::Side::*values, const at::Tensor& like,
+                     const char* what) {
   std::vector<float> all;
   for (const TrainingPair* pair : pairs) {
     const std::vector<float>& one = (pair->*side).*values;
     if (one.size() != (pair->*side).ids.size()) {
-      throw DataError(cat("pair ", pair->id, ": holds ", one.size(), " ", what, " for ", (pair->*side).ids.size(), " response tokens"));
+      throw DataError(cat("pair ", pair->id, ": holds ", one.size(), " ", what, " for ",
+                          (pair->*side).ids.size(), " response tokens"));
     }
     all.insert(all.end(), one.begin(), one.end());
   }
   return flat(all, at::kFloat, like);
 }
 
-at::Tensor span_mask(std::span<const TrainingPair* const> pairs, TrainingPair::Side TrainingPair::*side, const at::Tensor& like) {
+at::Tensor span_mask(std::span<const TrainingPair* const> pairs,
+                     TrainingPair::Side TrainingPair::*side, const at::Tensor& like) {
   std::vector<std::uint8_t> mask;
   for (const TrainingPair* pair : pairs) {
     const TrainingPair::Side& one = pair->*side;
     std::vector<std::uint8_t> own(one.ids.size(), 0);
     for (const auto& [begin, end] : one.spans) {
       if (begin < 0 || end < begin || end > static_cast<std::int64_t>(own.size())) {
-        throw DataError(cat("pair ", pair->id, ": span ", begin, "..", end, " lies outside of ", own.size(), " response tokens"));
+        throw DataError(cat("pair ", pair->id, ": span ", begin, "..", end, " lies outside of ",
+                            own.size(), " response tokens"));
       }
       std::fill(own.begin() + begin, own.begin() + end, std::uint8_t{1});
     }
@@ -47,23 +52,31 @@ at::Tensor span_mask(std::span<const TrainingPair* const> pairs, TrainingPair::S
   return flat(mask, at::kByte, like).to(at::kBool);
 }
 
-ResponseSide make_side(const MicroBatch& micro, const TokenStats& stats, const Needs& needs, TrainingPair::Side TrainingPair::*side,
-                       std::int64_t first_sequence) {
+ResponseSide make_side(const MicroBatch& micro, const TokenStats& stats, const Needs& needs,
+                       TrainingPair::Side TrainingPair::*side, std::int64_t first_sequence) {
   const auto pairs = static_cast<std::int64_t>(micro.pairs.size());
   const std::int64_t begin = micro.rows.offsets[first_sequence];
   const std::int64_t count = micro.rows.offsets[first_sequence + pairs] - begin;
-  const auto part = [&](const at::Tensor& values) { return values.defined() ? values.narrow(0, begin, count) : at::Tensor(); };
+  const auto part = [&](const at::Tensor& values) {
+    return values.defined() ? values.narrow(0, begin, count) : at::Tensor();
+  };
   ResponseSide out;
-  for (std::int64_t i = 0; i <= pairs; ++i) out.offsets.push_back(micro.rows.offsets[first_sequence + i] - begin);
+  for (std::int64_t i = 0; i <= pairs; ++i)
+    out.offsets.push_back(micro.rows.offsets[first_sequence + i] - begin);
   out.logps = part(stats.logprobs);
   out.kl = part(stats.kl);
   out.square_logsum = part(stats.square_logsum);
-  if (needs.reference) out.ref_logps = per_token(micro.pairs, side, &TrainingPair::Side::ref_logps, out.logps, "reference log-probs");
-  if (needs.token_rewards) out.token_rewards = per_token(micro.pairs, side, &TrainingPair::Side::token_rewards, out.logps, "token rewards");
+  if (needs.reference)
+    out.ref_logps = per_token(micro.pairs, side, &TrainingPair::Side::ref_logps, out.logps,
+                              "reference log-probs");
+  if (needs.token_rewards)
+    out.token_rewards = per_token(micro.pairs, side, &TrainingPair::Side::token_rewards, out.logps,
+                                  "token rewards");
   if (needs.spans) out.span_mask = span_mask(micro.pairs, side, out.logps);
   if (needs.rewards) {
     std::vector<float> rewards;
-    for (const TrainingPair* pair : micro.pairs) rewards.push_back(static_cast<float>((pair->*side).reward));
+    for (const TrainingPair* pair : micro.pairs)
+      rewards.push_back(static_cast<float>((pair->*side).reward));
     out.reward = flat(rewards, at::kFloat, out.logps);
   }
   return out;
@@ -71,7 +84,8 @@ ResponseSide make_side(const MicroBatch& micro, const TokenStats& stats, const N
 
 }  // namespace
 
-std::vector<std::span<const TrainingPair* const>> cut_by_tokens(std::span<const TrainingPair* const> pairs, std::int64_t token_budget) {
+std::vector<std::span<const TrainingPair* const>> cut_by_tokens(
+    std::span<const TrainingPair* const> pairs, std::int64_t token_budget) {
   std::vector<std::span<const TrainingPair* const>> groups;
   std::size_t begin = 0;
   std::int64_t tokens = 0;
@@ -87,12 +101,14 @@ std::vector<std::span<const TrainingPair* const>> cut_by_tokens(std::span<const 
   return groups;
 }
 
-MicroBatch make_micro_batch(std::span<const TrainingPair* const> pairs, bool with_prompts, at::Device device) {
+MicroBatch make_micro_batch(std::span<const TrainingPair* const> pairs, bool with_prompts,
+                            at::Device device) {
   RaggedBuilder builder;
   std::vector<std::int64_t> prompts, chosen, rejected;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const TrainingPair& pair = *pairs[i];
-    expects(!pair.prompt.empty() && !pair.chosen.ids.empty() && !pair.rejected.ids.empty(), "a prompt and two responses of at least one token");
+    expects(!pair.prompt.empty() && !pair.chosen.ids.empty() && !pair.rejected.ids.empty(),
+            "a prompt and two responses of at least one token");
     const bool same_prompt = i > 0 && pairs[i - 1]->prompt == pair.prompt;
     prompts.push_back(same_prompt ? prompts.back() : builder.add(pair.prompt));
     chosen.push_back(builder.add(pair.chosen.ids, prompts.back()));
@@ -106,7 +122,8 @@ MicroBatch make_micro_batch(std::span<const TrainingPair* const> pairs, bool wit
   return {pairs, builder.batch(device), builder.rows(device)};
 }
 
-TokenStatsRequest make_stats_request(const MicroBatch& micro, const Needs& needs, const Decoder* reference) {
+TokenStatsRequest make_stats_request(const MicroBatch& micro, const Needs& needs,
+                                     const Decoder* reference) {
   TokenStatsRequest request;
   request.entropy = true;
   request.square_logsum = needs.square_logsum;
@@ -119,7 +136,8 @@ TokenStatsRequest make_stats_request(const MicroBatch& micro, const Needs& needs
   return request;
 }
 
-PreferenceBatch make_preference_batch(const MicroBatch& micro, const TokenStats& stats, const Needs& needs) {
+PreferenceBatch make_preference_batch(const MicroBatch& micro, const TokenStats& stats,
+                                      const Needs& needs) {
   const auto pairs = static_cast<std::int64_t>(micro.pairs.size());
   PreferenceBatch batch;
   batch.chosen = make_side(micro, stats, needs, &TrainingPair::chosen, 0);
@@ -132,10 +150,12 @@ PreferenceBatch make_preference_batch(const MicroBatch& micro, const TokenStats&
   batch.label = flat(labels, at::kFloat, stats.logprobs);
   if (needs.prompt_nll) {
     const std::int64_t begin = micro.rows.offsets[2 * pairs];
-    const std::vector<std::int64_t> all(micro.rows.offsets.begin() + 2 * pairs, micro.rows.offsets.end());
+    const std::vector<std::int64_t> all(micro.rows.offsets.begin() + 2 * pairs,
+                                        micro.rows.offsets.end());
     std::vector<std::int64_t> offsets;
     for (const std::int64_t offset : all) offsets.push_back(offset - begin);
-    batch.prompt_nll = at::neg(segment_sum(stats.logprobs.narrow(0, begin, offsets.back()), offsets));
+    batch.prompt_nll =
+        at::neg(segment_sum(stats.logprobs.narrow(0, begin, offsets.back()), offsets));
   }
   return batch;
 }

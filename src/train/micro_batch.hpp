@@ -9,11 +9,12 @@
 
 namespace plumb {
 
-/// A pair as the trainer takes it: token ids and whatever the loss needs beside them. Vectors per token have one value a response token.
+/// A pair as the trainer takes it: token ids and whatever the loss needs beside them. Vectors per
+/// token have one value a response token.
 struct TrainingPair {
   struct Side {
-    std::vector<std::int32_t> ids;       // response, at least one token
-    std::vector<float> ref_logps;        // nats
+    std::vector<std::int32_t> ids;  // response, at least one token
+    std::vector<float> ref_logps;   // nats
     std::vector<float> token_rewards;
     std::vector<std::pair<std::int64_t, std::int64_t>> spans;  // half-open token ranges
     double reward = 0.0;
@@ -36,16 +37,23 @@ struct MicroBatch {
   TokenRows rows;  // all chosen responses, then all rejected ones, then (if asked) the prompts
 };
 
-/// Cuts pairs, in their order, into groups of at most `token_budget` tokens (at least one pair each).
-std::vector<std::span<const TrainingPair* const>> cut_by_tokens(std::span<const TrainingPair* const> pairs, std::int64_t token_budget);
+/// Cuts pairs, in their order, into groups of at most `token_budget` tokens (at least one pair
+/// each).
+std::vector<std::span<const TrainingPair* const>> cut_by_tokens(
+    std::span<const TrainingPair* const> pairs, std::int64_t token_budget);
 
-MicroBatch make_micro_batch(std::span<const TrainingPair* const> pairs, bool with_prompts, at::Device device);
+MicroBatch make_micro_batch(std::span<const TrainingPair* const> pairs, bool with_prompts,
+                            at::Device device);
 
-/// Policy-side quantities of a micro-batch, and what the loss asked for of the pairs' stored values.
+/// Policy-side quantities of a micro-batch, and what the loss asked for of the pairs' stored
+/// values.
 /// @param stats  of the policy for `micro.rows`
-PreferenceBatch make_preference_batch(const MicroBatch& micro, const TokenStats& stats, const Needs& needs);
+PreferenceBatch make_preference_batch(const MicroBatch& micro, const TokenStats& stats,
+                                      const Needs& needs);
 
-/// What to ask of Decoder::token_stats for a loss; `reference` (with its hidden rows) only if the loss needs the KL.
-TokenStatsRequest make_stats_request(const MicroBatch& micro, const Needs& needs, const Decoder* reference);
+/// What to ask of Decoder::token_stats for a loss; `reference` (with its hidden rows) only if the
+/// loss needs the KL.
+TokenStatsRequest make_stats_request(const MicroBatch& micro, const Needs& needs,
+                                     const Decoder* reference);
 
 }  // namespace plumb

@@ -26,10 +26,18 @@ double total_of(Per per, std::span<const TrainingPair* const> pairs) {
   for (const TrainingPair* pair : pairs) {
     const auto chosen = static_cast<double>(pair->chosen.ids.size());
     switch (per) {
-      case Per::kPair: total += 1.0; break;
-      case Per::kResponse: total += 2.0; break;
-      case Per::kChosenToken: total += chosen; break;
-      case Per::kSequenceToken: total += static_cast<double>(pair->prompt.size()) - 1.0 + chosen; break;
+      case Per::kPair:
+        total += 1.0;
+        break;
+      case Per::kResponse:
+        total += 2.0;
+        break;
+      case Per::kChosenToken:
+        total += chosen;
+        break;
+      case Per::kSequenceToken:
+        total += static_cast<double>(pair->prompt.size()) - 1.0 + chosen;
+        break;
     }
   }
   return total;
@@ -68,13 +76,15 @@ double largest_gap(const ResponseSide& side) {
   return (side.logps.detach() - side.ref_logps).abs().max().item<double>();
 }
 
-at::Tensor join(const std::vector<PreferenceBatch>& parts, ResponseSide PreferenceBatch::*side, at::Tensor ResponseSide::*member) {
+at::Tensor join(const std::vector<PreferenceBatch>& parts, ResponseSide PreferenceBatch::*side,
+                at::Tensor ResponseSide::*member) {
   std::vector<at::Tensor> all;
   for (const PreferenceBatch& part : parts) all.push_back((part.*side).*member);
   return all.front().defined() ? at::cat(all) : at::Tensor();
 }
 
-ResponseSide join_side(const std::vector<PreferenceBatch>& parts, ResponseSide PreferenceBatch::*side) {
+ResponseSide join_side(const std::vector<PreferenceBatch>& parts,
+                       ResponseSide PreferenceBatch::*side) {
   ResponseSide out;
   out.offsets = {0};
   for (const PreferenceBatch& part : parts) {
@@ -82,8 +92,9 @@ ResponseSide join_side(const std::vector<PreferenceBatch>& parts, ResponseSide P
     const std::int64_t base = out.offsets.back();
     for (std::size_t i = 1; i < offsets.size(); ++i) out.offsets.push_back(base + offsets[i]);
   }
-  for (const auto member : {&ResponseSide::logps, &ResponseSide::ref_logps, &ResponseSide::kl, &ResponseSide::square_logsum,
-                            &ResponseSide::token_rewards, &ResponseSide::span_mask, &ResponseSide::reward}) {
+  for (const auto member : {&ResponseSide::logps, &ResponseSide::ref_logps, &ResponseSide::kl,
+                            &ResponseSide::square_logsum, &ResponseSide::token_rewards,
+                            &ResponseSide::span_mask, &ResponseSide::reward}) {
     out.*member = join(parts, side, member);
   }
   return out;
@@ -98,7 +109,8 @@ PreferenceBatch join_batches(const std::vector<PreferenceBatch>& parts) {
   for (const PreferenceBatch& part : parts) {
     labels.push_back(part.label);
     if (part.prompt_nll.defined()) prompt_nll.push_back(part.prompt_nll);
-    out.prompt_lengths.insert(out.prompt_lengths.end(), part.prompt_lengths.begin(), part.prompt_lengths.end());
+    out.prompt_lengths.insert(out.prompt_lengths.end(), part.prompt_lengths.begin(),
+                              part.prompt_lengths.end());
   }
   out.label = at::cat(labels);
   if (!prompt_nll.empty()) out.prompt_nll = at::cat(prompt_nll);
@@ -107,7 +119,8 @@ PreferenceBatch join_batches(const std::vector<PreferenceBatch>& parts) {
 
 /// The differentiable inputs of a batch.
 std::vector<at::Tensor*> differentiable(PreferenceBatch& batch) {
-  std::vector<at::Tensor*> all{&batch.chosen.logps, &batch.rejected.logps, &batch.chosen.kl, &batch.rejected.kl, &batch.prompt_nll};
+  std::vector<at::Tensor*> all{&batch.chosen.logps, &batch.rejected.logps, &batch.chosen.kl,
+                               &batch.rejected.kl, &batch.prompt_nll};
   std::erase_if(all, [](const at::Tensor* tensor) { return !tensor->defined(); });
   return all;
 }
@@ -124,12 +137,18 @@ struct Trainer::Impl {
   std::int64_t steps_per_epoch, total, done = 0;
   std::vector<at::Tensor> first_moments, second_moments;  // one per parameter
 
-  Impl(Decoder& policy_, const PreferenceLoss& loss_, const TrainOptions& options_, std::span<const TrainingPair> pairs_, std::uint64_t order_seed_,
-       const Decoder* reference_)
-      : policy(policy_), loss(loss_), options(options_), pairs(pairs_), order_seed(order_seed_), reference(reference_) {
+  Impl(Decoder& policy_, const PreferenceLoss& loss_, const TrainOptions& options_,
+       std::span<const TrainingPair> pairs_, std::uint64_t order_seed_, const Decoder* reference_)
+      : policy(policy_),
+        loss(loss_),
+        options(options_),
+        pairs(pairs_),
+        order_seed(order_seed_),
+        reference(reference_) {
     const auto count = static_cast<std::int64_t>(pairs.size());
     steps_per_epoch = (count + options.batch_size - 1) / options.batch_size;
-    total = options.max_steps >= 0 ? (count > 0 ? options.max_steps : 0) : steps_per_epoch * options.num_train_epochs;
+    total = options.max_steps >= 0 ? (count > 0 ? options.max_steps : 0)
+                                   : steps_per_epoch * options.num_train_epochs;
     for (const NamedParameter& parameter : policy.parameters()) {
       first_moments.push_back(at::zeros_like(parameter.value));
       second_moments.push_back(at::zeros_like(parameter.value));
@@ -143,7 +162,8 @@ struct Trainer::Impl {
     std::iota(order.begin(), order.end(), std::size_t{0});
     shuffle(order, RandomStream(order_seed, static_cast<std::uint64_t>(epoch), 0));
     const auto begin = static_cast<std::size_t>((step % steps_per_epoch) * options.batch_size);
-    const std::size_t end = std::min(order.size(), begin + static_cast<std::size_t>(options.batch_size));
+    const std::size_t end =
+        std::min(order.size(), begin + static_cast<std::size_t>(options.batch_size));
     std::vector<const TrainingPair*> out;
     for (std::size_t i = begin; i < end; ++i) out.push_back(&pairs[order[i]]);
     return out;
@@ -154,46 +174,58 @@ struct Trainer::Impl {
     at::Tensor total;
     LossOutput output;
   };
-  Weighed weigh(const PreferenceBatch& batch, std::span<const TrainingPair* const> step_pairs) const {
+  Weighed weigh(const PreferenceBatch& batch,
+                std::span<const TrainingPair* const> step_pairs) const {
     Weighed out{{}, loss(batch)};
     const std::vector<TermInfo> terms = loss.terms();
     for (std::size_t i = 0; i < terms.size(); ++i) {
-      const at::Tensor part = out.output.sums[i] * (terms[i].weight / std::max(1.0, total_of(terms[i].per, step_pairs)));
+      const at::Tensor part = out.output.sums[i] *
+                              (terms[i].weight / std::max(1.0, total_of(terms[i].per, step_pairs)));
       out.total = out.total.defined() ? out.total + part : part;
     }
     return out;
   }
 
-  void record(const Weighed& weighed, const PreferenceBatch& batch, std::span<const TrainingPair* const> own, StepResult& result,
+  void record(const Weighed& weighed, const PreferenceBatch& batch,
+              std::span<const TrainingPair* const> own, StepResult& result,
               MetricTotals& metrics) const {
     result.loss += weighed.total.item<double>();
-    for (const Metric& metric : weighed.output.metrics) metrics.add(metric.name, metric.sum, metric.count);
-    const at::Tensor chosen = segment_sum(batch.chosen.logps.detach(), batch.chosen.offsets).to(at::kCPU, at::kDouble);
-    const at::Tensor rejected = segment_sum(batch.rejected.logps.detach(), batch.rejected.offsets).to(at::kCPU, at::kDouble);
+    for (const Metric& metric : weighed.output.metrics)
+      metrics.add(metric.name, metric.sum, metric.count);
+    const at::Tensor chosen =
+        segment_sum(batch.chosen.logps.detach(), batch.chosen.offsets).to(at::kCPU, at::kDouble);
+    const at::Tensor rejected = segment_sum(batch.rejected.logps.detach(), batch.rejected.offsets)
+                                    .to(at::kCPU, at::kDouble);
     const at::Tensor losses = weighed.output.pair_loss.to(at::kCPU, at::kDouble);
     const at::Tensor margins = weighed.output.margin.to(at::kCPU, at::kDouble);
     for (std::size_t i = 0; i < own.size(); ++i) {
       const auto at = static_cast<std::int64_t>(i);
-      result.pairs.push_back({own[i]->id, losses[at].item<double>(), margins[at].item<double>(), chosen[at].item<double>(), rejected[at].item<double>()});
+      result.pairs.push_back({own[i]->id, losses[at].item<double>(), margins[at].item<double>(),
+                              chosen[at].item<double>(), rejected[at].item<double>()});
       metrics.add("len/chosen", static_cast<double>(own[i]->chosen.ids.size()), 1.0);
       metrics.add("len/rejected", static_cast<double>(own[i]->rejected.ids.size()), 1.0);
     }
-    result.max_reference_gap = std::max({result.max_reference_gap, largest_gap(batch.chosen), largest_gap(batch.rejected)});
+    result.max_reference_gap = std::max(
+        {result.max_reference_gap, largest_gap(batch.chosen), largest_gap(batch.rejected)});
   }
 
   TokenStats stats_of(const MicroBatch& micro, const Needs& needs, MetricTotals& metrics) const {
-    TokenStats stats = policy.token_stats(micro.batch, micro.rows, make_stats_request(micro, needs, reference));
+    TokenStats stats =
+        policy.token_stats(micro.batch, micro.rows, make_stats_request(micro, needs, reference));
     const std::int64_t responses = micro.rows.offsets[2 * micro.pairs.size()];
-    metrics.add("entropy", stats.entropy.narrow(0, 0, responses).sum().item<double>(), static_cast<double>(responses));
+    metrics.add("entropy", stats.entropy.narrow(0, 0, responses).sum().item<double>(),
+                static_cast<double>(responses));
     return stats;
   }
 
   /// Each micro-batch on its own: forward, loss, backward.
-  void accumulate_separately(std::span<const TrainingPair* const> step_pairs, const Needs& needs, StepResult& result, MetricTotals& metrics) {
+  void accumulate_separately(std::span<const TrainingPair* const> step_pairs, const Needs& needs,
+                             StepResult& result, MetricTotals& metrics) {
     for (const auto group : cut_by_tokens(step_pairs, options.micro_batch_tokens)) {
       const MicroBatch micro = make_micro_batch(group, needs.prompt_nll, policy.device());
       result.tokens += micro.batch.tokens();
-      const PreferenceBatch batch = make_preference_batch(micro, stats_of(micro, needs, metrics), needs);
+      const PreferenceBatch batch =
+          make_preference_batch(micro, stats_of(micro, needs, metrics), needs);
       const Weighed weighed = weigh(batch, step_pairs);
       record(weighed, batch, group, result, metrics);
       check_finite(weighed.total.item<double>(), "loss", group);
@@ -201,9 +233,10 @@ struct Trainer::Impl {
     }
   }
 
-  /// Losses that couple the pairs of a step: log-probs of all pairs first, then the loss's gradient with respect to them, then one
-  /// differentiated pass with these coefficients.
-  void accumulate_together(std::span<const TrainingPair* const> step_pairs, const Needs& needs, StepResult& result, MetricTotals& metrics) {
+  /// Losses that couple the pairs of a step: log-probs of all pairs first, then the loss's gradient
+  /// with respect to them, then one differentiated pass with these coefficients.
+  void accumulate_together(std::span<const TrainingPair* const> step_pairs, const Needs& needs,
+                           StepResult& result, MetricTotals& metrics) {
     const auto groups = cut_by_tokens(step_pairs, options.micro_batch_tokens);
     std::vector<PreferenceBatch> parts;
     {
@@ -227,7 +260,8 @@ struct Trainer::Impl {
       result.tokens += micro.batch.tokens();
       PreferenceBatch batch = make_preference_batch(micro, stats_of(micro, needs, ignored), needs);
       at::Tensor surrogate;
-      const std::vector<at::Tensor*> inputs = differentiable(batch), sources = differentiable(whole);
+      const std::vector<at::Tensor*> inputs = differentiable(batch),
+                                     sources = differentiable(whole);
       for (std::size_t i = 0; i < inputs.size(); ++i) {
         const std::int64_t n = inputs[i]->numel();
         if (!sources[i]->grad().defined()) continue;
@@ -239,15 +273,18 @@ struct Trainer::Impl {
     }
   }
 
-  void check_finite(double value, const char* what, std::span<const TrainingPair* const> which) const {
+  void check_finite(double value, const char* what,
+                    std::span<const TrainingPair* const> which) const {
     if (std::isfinite(value)) return;
-    throw DataError(cat("training step ", done + 1, ": the ", what, " is not finite (", value, "); pairs ", ids_of(which),
-                        ". Nothing was updated; lower train.learning_rate, or look at these pairs"));
+    throw DataError(cat(
+        "training step ", done + 1, ": the ", what, " is not finite (", value, "); pairs ",
+        ids_of(which), ". Nothing was updated; lower train.learning_rate, or look at these pairs"));
   }
 };
 
-Trainer::Trainer(Decoder& policy, const PreferenceLoss& loss, const TrainOptions& options, std::span<const TrainingPair> pairs,
-                 std::uint64_t order_seed, const Decoder* reference)
+Trainer::Trainer(Decoder& policy, const PreferenceLoss& loss, const TrainOptions& options,
+                 std::span<const TrainingPair> pairs, std::uint64_t order_seed,
+                 const Decoder* reference)
     : impl_(std::make_unique<Impl>(policy, loss, options, pairs, order_seed, reference)) {}
 Trainer::~Trainer() = default;
 
@@ -269,7 +306,8 @@ StepResult Trainer::step() {
   }
 
   double squared = 0.0;
-  for (const NamedParameter& parameter : s.policy.parameters()) squared += kernels::squared_norm(parameter.gradient);
+  for (const NamedParameter& parameter : s.policy.parameters())
+    squared += kernels::squared_norm(parameter.gradient);
   result.grad_norm = std::sqrt(squared);
   s.check_finite(result.grad_norm, "gradient", step_pairs);
 
@@ -285,7 +323,8 @@ StepResult Trainer::step() {
   update.gradient_scale = limit > 0.0 && result.grad_norm > limit ? limit / result.grad_norm : 1.0;
   std::vector<NamedParameter>& parameters = s.policy.parameters();
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    kernels::adamw(parameters[i].value, parameters[i].gradient, s.first_moments[i], s.second_moments[i], update);
+    kernels::adamw(parameters[i].value, parameters[i].gradient, s.first_moments[i],
+                   s.second_moments[i], update);
   }
   s.policy.refresh();
 
@@ -298,14 +337,17 @@ StepResult Trainer::step() {
 
 void Trainer::save_state(const std::filesystem::path& folder) const {
   const Impl& s = *impl_;
-  write_training_state(folder, {s.done, s.total, s.order_seed, static_cast<std::int64_t>(s.pairs.size())}, s.policy.parameters(), s.first_moments,
-                       s.second_moments);
+  write_training_state(folder,
+                       {s.done, s.total, s.order_seed, static_cast<std::int64_t>(s.pairs.size())},
+                       s.policy.parameters(), s.first_moments, s.second_moments);
 }
 
 void Trainer::load_state(const std::filesystem::path& folder) {
   Impl& s = *impl_;
-  const TrainingPosition expected{0, s.total, s.order_seed, static_cast<std::int64_t>(s.pairs.size())};
-  s.done = read_training_state(folder, expected, s.policy.parameters(), s.first_moments, s.second_moments);
+  const TrainingPosition expected{0, s.total, s.order_seed,
+                                  static_cast<std::int64_t>(s.pairs.size())};
+  s.done = read_training_state(folder, expected, s.policy.parameters(), s.first_moments,
+                               s.second_moments);
   s.policy.refresh();
 }
 

@@ -29,24 +29,27 @@ struct StepResult {
   std::vector<Pair> pairs;
 };
 
-/// Turns pairs into updates of a policy: a fixed plan of optimizer steps, each a function of weights, moments and its pairs.
+/// Turns pairs into updates of a policy: a fixed plan of optimizer steps, each a function of
+/// weights, moments and its pairs.
 class Trainer {
  public:
   /// @param pairs      all pairs of this training; must outlive the trainer
   /// @param reference  live reference, only needed by losses with Needs::kl
   /// @param order_seed decides the order of the pairs in each epoch
-  Trainer(Decoder& policy, const PreferenceLoss& loss, const TrainOptions& options, std::span<const TrainingPair> pairs, std::uint64_t order_seed,
+  Trainer(Decoder& policy, const PreferenceLoss& loss, const TrainOptions& options,
+          std::span<const TrainingPair> pairs, std::uint64_t order_seed,
           const Decoder* reference = nullptr);
   ~Trainer();
 
   std::int64_t total_steps() const;
   std::int64_t steps_done() const;
 
-  /// Runs the next optimizer step. Throws DataError naming step and pairs if a loss or the gradient is not finite; the weights are
-  /// then those before the step.
+  /// Runs the next optimizer step. Throws DataError naming step and pairs if a loss or the gradient
+  /// is not finite; the weights are then those before the step.
   StepResult step();
 
-  /// Writes weights, moments and the step number so that a restored trainer goes on to the same bits. Atomic.
+  /// Writes weights, moments and the step number so that a restored trainer goes on to the same
+  /// bits. Atomic.
   void save_state(const std::filesystem::path& folder) const;
   /// Restores what save_state wrote. Throws DataError if the folder is of another model or plan.
   void load_state(const std::filesystem::path& folder);

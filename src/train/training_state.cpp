@@ -14,21 +14,30 @@ constexpr const char* kTensors = "state.safetensors";
 constexpr const char* kPosition = "position.json";
 
 nlohmann::json to_json(const TrainingPosition& position) {
-  return {{"steps_done", position.steps_done}, {"total_steps", position.total_steps}, {"order_seed", position.order_seed}, {"pairs", position.pairs}};
+  return {{"steps_done", position.steps_done},
+          {"total_steps", position.total_steps},
+          {"order_seed", position.order_seed},
+          {"pairs", position.pairs}};
 }
 
-void copy_into(at::Tensor& target, const TensorMap& tensors, const std::string& name, const fs::path& folder) {
+void copy_into(at::Tensor& target, const TensorMap& tensors, const std::string& name,
+               const fs::path& folder) {
   const auto found = tensors.find(name);
-  if (found == tensors.end() || found->second.sizes() != target.sizes() || found->second.scalar_type() != at::kFloat) {
-    throw DataError(cat((folder / kTensors).string(), ": holds no float32 tensor '", name, "' of the policy's shape; remove the folder to train the iteration from its start"));
+  if (found == tensors.end() || found->second.sizes() != target.sizes() ||
+      found->second.scalar_type() != at::kFloat) {
+    throw DataError(
+        cat((folder / kTensors).string(), ": holds no float32 tensor '", name,
+            "' of the policy's shape; remove the folder to train the iteration from its start"));
   }
   target.copy_(found->second);
 }
 
 }  // namespace
 
-void write_training_state(const fs::path& folder, const TrainingPosition& position, const std::vector<NamedParameter>& parameters,
-                          const std::vector<at::Tensor>& first_moments, const std::vector<at::Tensor>& second_moments) {
+void write_training_state(const fs::path& folder, const TrainingPosition& position,
+                          const std::vector<NamedParameter>& parameters,
+                          const std::vector<at::Tensor>& first_moments,
+                          const std::vector<at::Tensor>& second_moments) {
   TensorMap tensors;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     tensors["weight." + parameters[i].name] = parameters[i].value;
@@ -43,13 +52,17 @@ void write_training_state(const fs::path& folder, const TrainingPosition& positi
   replace_folder(part, folder);
 }
 
-std::int64_t read_training_state(const fs::path& folder, const TrainingPosition& expected, std::vector<NamedParameter>& parameters,
-                                 std::vector<at::Tensor>& first_moments, std::vector<at::Tensor>& second_moments) {
-  const nlohmann::json stored = nlohmann::json::parse(read_file(folder / kPosition, 1 << 16), nullptr, false);
+std::int64_t read_training_state(const fs::path& folder, const TrainingPosition& expected,
+                                 std::vector<NamedParameter>& parameters,
+                                 std::vector<at::Tensor>& first_moments,
+                                 std::vector<at::Tensor>& second_moments) {
+  const nlohmann::json stored =
+      nlohmann::json::parse(read_file(folder / kPosition, 1 << 16), nullptr, false);
   const nlohmann::json wanted = to_json(expected);
   for (const char* name : {"total_steps", "order_seed", "pairs"}) {
     if (!stored.is_object() || stored.value(name, nlohmann::json()) != wanted.at(name)) {
-      throw DataError(cat(folder.string(), ": belongs to another training (", name, " differs); remove it to train the iteration from its start"));
+      throw DataError(cat(folder.string(), ": belongs to another training (", name,
+                          " differs); remove it to train the iteration from its start"));
     }
   }
   const TensorMap tensors = read_safetensors(folder / kTensors);

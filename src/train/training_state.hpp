@@ -16,12 +16,17 @@ struct TrainingPosition {
 };
 
 /// Writes weights and Adam's moments (float32) and the position into a folder, whole or not at all.
-void write_training_state(const std::filesystem::path& folder, const TrainingPosition& position, const std::vector<NamedParameter>& parameters,
-                          const std::vector<at::Tensor>& first_moments, const std::vector<at::Tensor>& second_moments);
+void write_training_state(const std::filesystem::path& folder, const TrainingPosition& position,
+                          const std::vector<NamedParameter>& parameters,
+                          const std::vector<at::Tensor>& first_moments,
+                          const std::vector<at::Tensor>& second_moments);
 
 /// Fills parameters and moments in place. @return steps done
 /// Throws DataError if the folder belongs to another plan (total steps, order, pairs) or model.
-std::int64_t read_training_state(const std::filesystem::path& folder, const TrainingPosition& expected, std::vector<NamedParameter>& parameters,
-                                 std::vector<at::Tensor>& first_moments, std::vector<at::Tensor>& second_moments);
+std::int64_t read_training_state(const std::filesystem::path& folder,
+                                 const TrainingPosition& expected,
+                                 std::vector<NamedParameter>& parameters,
+                                 std::vector<at::Tensor>& first_moments,
+                                 std::vector<at::Tensor>& second_moments);
 
 }  // namespace plumb

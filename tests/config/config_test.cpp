@@ -1,11 +1,11 @@
 #include "config/config.hpp"
 
 #include <fstream>
-
-#include "core/error.hpp"
 #include <functional>
 
+#include "core/error.hpp"
 #include "support/files.hpp"
+
 #include "support/catch.hpp"
 
 namespace plumb {
@@ -66,11 +66,16 @@ TEST_CASE("config: a dump reads back to the same values", "[config][unit]") {
 TEST_CASE("config: mistakes name the key, the value and a way out", "[config][unit]") {
   using Catch::Matchers::Contains;
   Config config = make();
-  CHECK_THAT(message_of([&] { config.load_command_line({"--demo.bet=1"}); }), Contains("did you mean 'demo.beta'"));
-  CHECK_THAT(message_of([&] { config.load_command_line({"--demo.beta=2"}); }), Contains("demo.beta = 2") && Contains("0 to 1"));
-  CHECK_THAT(message_of([&] { config.load_command_line({"--demo.steps=1.5"}); }), Contains("whole number"));
-  CHECK_THAT(message_of([&] { config.load_command_line({"--demo.rule=max_mix"}); }), Contains("did you mean max_min"));
-  CHECK_THAT(message_of([&] { config.load_command_line({"--demo.steps"}); }), Contains("needs a value"));
+  CHECK_THAT(message_of([&] { config.load_command_line({"--demo.bet=1"}); }),
+             Contains("did you mean 'demo.beta'"));
+  CHECK_THAT(message_of([&] { config.load_command_line({"--demo.beta=2"}); }),
+             Contains("demo.beta = 2") && Contains("0 to 1"));
+  CHECK_THAT(message_of([&] { config.load_command_line({"--demo.steps=1.5"}); }),
+             Contains("whole number"));
+  CHECK_THAT(message_of([&] { config.load_command_line({"--demo.rule=max_mix"}); }),
+             Contains("did you mean max_min"));
+  CHECK_THAT(message_of([&] { config.load_command_line({"--demo.steps"}); }),
+             Contains("needs a value"));
   CHECK_THAT(message_of([&] { config.load_command_line({"-x"}); }), Contains("no option"));
   CHECK_THROWS_AS(config.load_file("does-not-exist.ini"), DataError);
 

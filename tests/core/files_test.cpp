@@ -8,8 +8,9 @@
 #include <cstring>
 
 #include "core/error.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 namespace plumb {
 namespace {

@@ -5,8 +5,9 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/sha256_blocks.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 namespace plumb {
 namespace {

@@ -4,8 +4,9 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 namespace plumb {
 namespace {

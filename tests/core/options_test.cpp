@@ -1,6 +1,7 @@
 #include "core/options.hpp"
 
 #include "core/error.hpp"
+
 #include "support/catch.hpp"
 
 namespace plumb {

@@ -2,6 +2,7 @@
 
 #include "support/process.hpp"
 #include "support/tiny_policy.hpp"
+
 #include "support/catch.hpp"
 
 namespace plumb {
@@ -14,7 +15,8 @@ struct Outcome {
   std::string out, err;
 };
 
-Outcome plumb(const test::TempDir& dir, const std::vector<std::string>& arguments, const std::string& input = "") {
+Outcome plumb(const test::TempDir& dir, const std::vector<std::string>& arguments,
+              const std::string& input = "") {
   test::Process process(dir, arguments, input);
   const int code = process.wait();
   return {code, process.output(), process.errors()};
@@ -52,10 +54,12 @@ TEST_CASE("cli: unusable data exits with 3", "[e2e]") {
   CHECK(plumb(dir, {"run", (dir / "missing.ini").string()}).code == 3);
   CHECK(plumb(dir, {"generate", "--model=" + (dir / "nowhere").string(), "--prompt=x"}).code == 3);
   CHECK(plumb(dir, {"sql", (dir / "nowhere.db").string()}).code == 3);
-  std::ofstream(dir / "junk.db") << "this is no database, but it is long enough to be looked at as one";
+  std::ofstream(dir / "junk.db")
+      << "this is no database, but it is long enough to be looked at as one";
   CHECK(plumb(dir, {"sql", (dir / "junk.db").string(), "SELECT 1"}).code == 3);
   std::ofstream(dir / "broken.gguf") << "GGUF";
-  const auto broken = plumb(dir, {"generate", "--model=" + (dir / "broken.gguf").string(), "--prompt=x"});
+  const auto broken =
+      plumb(dir, {"generate", "--model=" + (dir / "broken.gguf").string(), "--prompt=x"});
   CHECK(broken.code == 3);
   CHECK_THAT(broken.err, Contains("broken.gguf"));
 }
@@ -64,7 +68,9 @@ TEST_CASE("cli: the commands on one model", "[e2e]") {
   test::TempDir dir;
   test::write_tiny_policy(dir / "policy");
   const std::string model = "--model=" + (dir / "policy").string();
-  const auto tokens = plumb(dir, {"tokenize", model}, "hi\n{\"text\": \"<|im_end|>\"}\n{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}\n");
+  const auto tokens = plumb(dir, {"tokenize", model},
+                            "hi\n{\"text\": \"<|im_end|>\"}\n{\"messages\": [{\"role\": \"user\", "
+                            "\"content\": \"hi\"}]}\n");
   REQUIRE(tokens.code == 0);
   std::istringstream lines(tokens.out);
   std::string line;
@@ -76,25 +82,32 @@ TEST_CASE("cli: the commands on one model", "[e2e]") {
   REQUIRE(std::getline(lines, line));
   CHECK(nlohmann::json::parse(line).at("ids").front() == 1);
 
-  const auto logps = plumb(dir, {"logprobs", model, "--dtype=float32"}, "{\"prompt_ids\": [5, 6], \"response_ids\": [7, 8, 9]}\n{\"prompt\": \"a\", \"response\": \"bc\"}\n");
+  const auto logps = plumb(dir, {"logprobs", model, "--dtype=float32"},
+                           "{\"prompt_ids\": [5, 6], \"response_ids\": [7, 8, 9]}\n{\"prompt\": "
+                           "\"a\", \"response\": \"bc\"}\n");
   REQUIRE(logps.code == 0);
   std::istringstream rows(logps.out);
   REQUIRE(std::getline(rows, line));
   CHECK(nlohmann::json::parse(line).at("token_logprobs").size() == 3);
   CHECK(nlohmann::json::parse(line).at("sum").get<double>() < 0.0);
-  CHECK(plumb(dir, {"logprobs", model}, "{\"prompt_ids\": [5], \"response_ids\": [259]}\n").code == 3);
+  CHECK(plumb(dir, {"logprobs", model}, "{\"prompt_ids\": [5], \"response_ids\": [259]}\n").code ==
+        3);
   CHECK(plumb(dir, {"logprobs", model}, "nonsense\n").code == 3);
 
-  const auto first = plumb(dir, {"generate", model, "--prompt=hello", "--max_new_tokens=8", "--samples=2", "--json"});
+  const auto first = plumb(
+      dir, {"generate", model, "--prompt=hello", "--max_new_tokens=8", "--samples=2", "--json"});
   REQUIRE(first.code == 0);
-  CHECK(first.out == plumb(dir, {"generate", model, "--prompt=hello", "--max_new_tokens=8", "--samples=2", "--json"}).out);
+  CHECK(first.out == plumb(dir, {"generate", model, "--prompt=hello", "--max_new_tokens=8",
+                                 "--samples=2", "--json"})
+                         .out);
   CHECK(std::count(first.out.begin(), first.out.end(), '\n') == 2);
 }
 
 TEST_CASE("cli: --dump-config reads back to the same config", "[e2e]") {
   test::TempDir dir;
   test::write_tiny_config(dir / "tiny.ini", dir.path());
-  const auto dump = plumb(dir, {"run", (dir / "tiny.ini").string(), "--dpo.beta=0.2", "--dump-config"});
+  const auto dump =
+      plumb(dir, {"run", (dir / "tiny.ini").string(), "--dpo.beta=0.2", "--dump-config"});
   REQUIRE(dump.code == 0);
   std::ofstream(dir / "again.ini") << dump.out;
   const auto again = plumb(dir, {"run", (dir / "again.ini").string(), "--dump-config"});

@@ -7,6 +7,7 @@
 #include "store/database.hpp"
 #include "support/process.hpp"
 #include "support/tiny_policy.hpp"
+
 #include "support/catch.hpp"
 
 namespace plumb {
@@ -16,21 +17,29 @@ namespace {
 std::map<std::string, std::string> digest(const std::filesystem::path& run) {
   static const std::vector<std::pair<std::string, std::string>> tables{
       {"runs", "name, status, seed, tool_version"},
-      {"checkpoints", "checkpoint_id, role, path, sha256, bytes, global_step, parent_checkpoint_id"},
-      {"iterations", "iteration_id, idx, phase, policy_checkpoint_id, ref_checkpoint_id, result_checkpoint_id, sampling"},
-      {"prompts", "prompt_id, hex(sha256), dataset, split, external_id, category, n_tokens, reference_answer, messages, text"},
+      {"checkpoints",
+       "checkpoint_id, role, path, sha256, bytes, global_step, parent_checkpoint_id"},
+      {"iterations",
+       "iteration_id, idx, phase, policy_checkpoint_id, ref_checkpoint_id, result_checkpoint_id, "
+       "sampling"},
+      {"prompts",
+       "prompt_id, hex(sha256), dataset, split, external_id, category, n_tokens, reference_answer, "
+       "messages, text"},
       {"run_prompts", "*"},
-      {"samples", "sample_id, iteration_id, suite, prompt_id, k, seed, source, finish_reason, n_tokens, logp_policy, text_hash, text"},
+      {"samples",
+       "sample_id, iteration_id, suite, prompt_id, k, seed, source, finish_reason, n_tokens, "
+       "logp_policy, text_hash, text"},
       {"sample_tokens", "sample_id, hex(ids), hex(logp_policy), hex(logp_sampling)"},
       {"rewards", "sample_id, module_id, score, raw, components, error"},
       {"reference_logps", "sample_id, checkpoint_id, total, hex(vals)"},
-      {"pair_sets", "*"},
+      {"pair_sets", "pair_set_id, iteration_id, name, strategy, module_id, config"},
       {"pairs", "*"},
       {"pair_skips", "*"},
       {"steps", "step_id, iteration_id, global_step, epoch, lr, loss, grad_norm, tokens"},
       {"step_metrics", "*"},
       {"step_pairs", "*"},
-      {"evaluations", "evaluation_id, iteration_id, checkpoint_id, suite, metric, value, ci_low, ci_high, n"}};
+      {"evaluations",
+       "evaluation_id, iteration_id, checkpoint_id, suite, metric, value, ci_low, ci_high, n"}};
   std::map<std::string, std::string> out;
   const store::Database db = store::Database::open_reader(run / "run.db");
   for (const auto& [table, columns] : tables) {
@@ -38,11 +47,13 @@ std::map<std::string, std::string> digest(const std::filesystem::path& run) {
     std::int64_t rows = 0;
     auto query = db.prepare("SELECT " + columns + " FROM " + table + " ORDER BY 1, 2, 3");
     for (; query.step(); ++rows) {
-      for (int i = 0; i < query.columns(); ++i) hash.update(query.is_null(i) ? "NULL" : query.text(i)).update("|");
+      for (int i = 0; i < query.columns(); ++i)
+        hash.update(query.is_null(i) ? "NULL" : query.text(i)).update("|");
     }
     out[table] = std::to_string(rows) + " rows " + to_hex(hash.finish());
   }
-  for (const char* iteration : {"iter-01", "iter-02"}) out[iteration] = sha256_hex_of_file(run / "policy" / iteration / "model.safetensors");
+  for (const char* iteration : {"iter-01", "iter-02"})
+    out[iteration] = sha256_hex_of_file(run / "policy" / iteration / "model.safetensors");
   return out;
 }
 
@@ -53,7 +64,9 @@ struct TinyFolder {
     test::write_tiny_prompts(dir / "prompts.jsonl", 20);
     test::write_tiny_config(dir / "tiny.ini", dir.path());
   }
-  std::vector<std::string> command(const std::string& run) const { return {"run", (dir / "tiny.ini").string(), "--run.dir=" + (dir / run).string()}; }
+  std::vector<std::string> command(const std::string& run) const {
+    return {"run", (dir / "tiny.ini").string(), "--run.dir=" + (dir / run).string()};
+  }
 };
 
 /// True once the run's database answers the query with at least `least`.
@@ -73,7 +86,9 @@ TEST_CASE("kill -9 anywhere, then the same command, ends in the same bits", "[e2
   REQUIRE(whole.wait() == 0);
   const auto expected = digest(tiny.dir / "whole");
 
-  const auto count = [](const std::string& table, const std::string& where = "1") { return "SELECT count(*) FROM " + table + " WHERE " + where; };
+  const auto count = [](const std::string& table, const std::string& where = "1") {
+    return "SELECT count(*) FROM " + table + " WHERE " + where;
+  };
   const std::filesystem::path run = tiny.dir / "killed";
   const auto exists = [&](const std::string& name) { return std::filesystem::exists(run / name); };
   const std::vector<std::pair<std::string, std::function<bool()>>> points{
@@ -82,20 +97,42 @@ TEST_CASE("kill -9 anywhere, then the same command, ends in the same bits", "[e2
       {"evaluation scores", [&] { return reached(run, count("rewards"), 7); }},
       {"initial evaluation stored", [&] { return reached(run, count("evaluations"), 1); }},
       {"training samples", [&] { return reached(run, count("samples", "suite='train'"), 6); }},
-      {"training scores", [&] { return reached(run, count("rewards r JOIN samples s USING(sample_id)", "s.suite='train'"), 6); }},
+      {"training scores",
+       [&] {
+         return reached(run, count("rewards r JOIN samples s USING(sample_id)", "s.suite='train'"),
+                        6);
+       }},
       {"pairs", [&] { return reached(run, count("pairs"), 1); }},
-      {"reference log-probs", [&] { return reached(run, count("reference_logps r JOIN samples s USING(sample_id)", "s.suite='train'"), 1); }},
+      {"reference log-probs",
+       [&] {
+         return reached(
+             run, count("reference_logps r JOIN samples s USING(sample_id)", "s.suite='train'"), 1);
+       }},
       {"first step", [&] { return reached(run, count("steps"), 1); }},
       {"training state", [&] { return exists("training/iter-1"); }},
       {"third step", [&] { return reached(run, count("steps"), 3); }},
-      {"saving the policy", [&] { return exists("policy/.iter-01.part") || exists("policy/iter-01"); }},
-      {"second iteration's samples", [&] { return reached(run, count("samples s JOIN iterations i USING(iteration_id)", "i.idx=2 AND suite='train'"), 1); }},
-      {"second iteration's steps", [&] { return reached(run, count("steps s JOIN iterations i USING(iteration_id)", "i.idx=2"), 2); }},
-      {"last evaluation", [&] { return reached(run, count("evaluations e JOIN iterations i USING(iteration_id)", "i.idx=2"), 1); }}};
+      {"saving the policy",
+       [&] { return exists("policy/.iter-01.part") || exists("policy/iter-01"); }},
+      {"second iteration's samples",
+       [&] {
+         return reached(
+             run,
+             count("samples s JOIN iterations i USING(iteration_id)", "i.idx=2 AND suite='train'"),
+             1);
+       }},
+      {"second iteration's steps",
+       [&] {
+         return reached(run, count("steps s JOIN iterations i USING(iteration_id)", "i.idx=2"), 2);
+       }},
+      {"last evaluation", [&] {
+         return reached(run,
+                        count("evaluations e JOIN iterations i USING(iteration_id)", "i.idx=2"), 1);
+       }}};
   int kills = 0;
   for (const auto& [name, is_there] : points) {
     test::Process process(tiny.dir, tiny.command("killed"));
-    while (process.running() && !is_there()) std::this_thread::sleep_for(std::chrono::microseconds(200));
+    while (process.running() && !is_there())
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
     if (process.running()) {
       process.kill_and_wait();
       ++kills;

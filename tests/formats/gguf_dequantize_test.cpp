@@ -6,8 +6,9 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "formats/gguf_header.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 

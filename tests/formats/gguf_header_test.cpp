@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "formats/gguf_builder.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -8,8 +8,9 @@
 #include "formats/gguf_header.hpp"
 #include "formats/safetensors_header.hpp"
 #include "formats/safetensors_index.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 

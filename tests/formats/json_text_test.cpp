@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -1,6 +1,7 @@
 #include "formats/safetensors_index.hpp"
 
 #include "core/error.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -6,8 +6,9 @@
 #include <cmath>
 
 #include "core/error.hpp"
-#include "support/catch.hpp"
 #include "support/random_tensor.hpp"
+
+#include "support/catch.hpp"
 
 namespace plumb::kernels {
 namespace {

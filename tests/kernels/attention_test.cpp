@@ -5,8 +5,9 @@
 
 #include <cmath>
 
-#include "support/catch.hpp"
 #include "support/random_tensor.hpp"
+
+#include "support/catch.hpp"
 
 namespace plumb::kernels {
 namespace {

@@ -7,6 +7,7 @@
 
 #include "kernels/bfloat16.hpp"
 #include "kernels/tile.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb::kernels;

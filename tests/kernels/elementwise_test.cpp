@@ -6,8 +6,9 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "kernels/portable.hpp"
-#include "support/catch.hpp"
 #include "support/random_tensor.hpp"
+
+#include "support/catch.hpp"
 
 namespace plumb::kernels {
 namespace {

@@ -2,8 +2,9 @@
 
 #include <ATen/TensorOperators.h>
 
-#include "support/catch.hpp"
 #include "support/random_tensor.hpp"
+
+#include "support/catch.hpp"
 
 namespace plumb::kernels {
 namespace {

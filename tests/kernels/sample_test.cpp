@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/tile.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb::kernels;

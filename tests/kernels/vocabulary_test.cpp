@@ -4,8 +4,9 @@
 
 #include <limits>
 
-#include "support/catch.hpp"
 #include "support/random_tensor.hpp"
+
+#include "support/catch.hpp"
 
 namespace plumb::kernels {
 namespace {

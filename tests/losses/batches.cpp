@@ -238,12 +238,16 @@ Evaluation evaluate(const PreferenceLoss& loss, const PreferenceBatch& batch) {
   return result;
 }
 
-std::vector<std::pair<std::string, at::Tensor>> leaves(const PreferenceBatch& batch) {
-  return {{"chosen.logps", batch.chosen.logps},
-          {"rejected.logps", batch.rejected.logps},
-          {"chosen.kl", batch.chosen.kl},
-          {"rejected.kl", batch.rejected.kl},
-          {"prompt_nll", batch.prompt_nll}};
+std::vector<std::pair<std::string, at::Tensor>> leaves(const Needs& needs,
+                                                       const PreferenceBatch& batch) {
+  std::vector<std::pair<std::string, at::Tensor>> all{{"chosen.logps", batch.chosen.logps},
+                                                      {"rejected.logps", batch.rejected.logps}};
+  if (needs.kl) {
+    all.emplace_back("chosen.kl", batch.chosen.kl);
+    all.emplace_back("rejected.kl", batch.rejected.kl);
+  }
+  if (needs.prompt_nll) all.emplace_back("prompt_nll", batch.prompt_nll);
+  return all;
 }
 
 double gradient_error(const PreferenceLoss& loss, const PreferenceBatch& batch, at::Tensor leaf) {
@@ -253,6 +257,7 @@ double gradient_error(const PreferenceLoss& loss, const PreferenceBatch& batch, 
   if (total.requires_grad()) total.backward();
   const Numbers gradient =
       leaf.grad().defined() ? numbers(leaf.grad()) : Numbers(leaf.numel(), 0.0);
+  const at::NoGradGuard no_grad;
   double* values = leaf.mutable_data_ptr<double>();
   double worst = 0.0;
   for (std::int64_t i = 0; i < leaf.numel(); ++i) {

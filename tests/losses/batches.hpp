@@ -72,8 +72,9 @@ struct Evaluation {
 /// Evaluates the loss once and fills the gradients of the batch's leaves.
 Evaluation evaluate(const PreferenceLoss& loss, const PreferenceBatch& batch);
 
-/// Leaves of a random batch that may carry gradient, by name.
-std::vector<std::pair<std::string, at::Tensor>> leaves(const PreferenceBatch& batch);
+/// Leaves of a random batch that a loss may differentiate, by name.
+std::vector<std::pair<std::string, at::Tensor>> leaves(const Needs& needs,
+                                                       const PreferenceBatch& batch);
 /// Largest difference between autograd and central differences over the given leaf.
 double gradient_error(const PreferenceLoss& loss, const PreferenceBatch& batch, at::Tensor leaf);
 

@@ -16,6 +16,7 @@
 #include "losses/rpo.hpp"
 #include "losses/simpo.hpp"
 #include "losses/tdpo.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -10,6 +10,7 @@
 #include "losses/reweight.hpp"
 #include "losses/rpo.hpp"
 #include "losses/sft.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

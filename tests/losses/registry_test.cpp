@@ -6,6 +6,7 @@
 #include "batches.hpp"
 #include "core/error.hpp"
 #include "losses/pairwise.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -8,8 +8,9 @@
 #include "losses/dpo.hpp"
 #include "losses/lcs.hpp"
 #include "losses/spans.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using namespace plumb::test;

@@ -5,8 +5,9 @@
 #include <random>
 
 #include "losses/lcs.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using nlohmann::json;

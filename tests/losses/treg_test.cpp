@@ -10,8 +10,9 @@
 #include "losses/rpo.hpp"
 #include "losses/rrpo.hpp"
 #include "losses/simpo.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using namespace plumb::test;

@@ -8,8 +8,9 @@
 #include "losses/kto.hpp"
 #include "losses/orpo.hpp"
 #include "losses/simpo.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using namespace plumb::test;

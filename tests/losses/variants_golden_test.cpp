@@ -7,8 +7,9 @@
 #include "losses/rpo.hpp"
 #include "losses/simpo.hpp"
 #include "losses/tdpo.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using namespace plumb::test;

@@ -7,8 +7,9 @@
 
 #include "core/error.hpp"
 #include "model/kv_cache.hpp"
-#include "support/catch.hpp"
 #include "support/tiny_model.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using kernels::Precision;

@@ -6,8 +6,9 @@
 #include "core/files.hpp"
 #include "core/hash.hpp"
 #include "model/model_files.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 namespace fs = std::filesystem;

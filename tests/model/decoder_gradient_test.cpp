@@ -7,8 +7,9 @@
 #include "model/decoder.hpp"
 #include "model/plain_decoder.hpp"
 #include "model/token_stats.hpp"
-#include "support/catch.hpp"
 #include "support/tiny_model.hpp"
+
+#include "support/catch.hpp"
 
 namespace plumb {
 namespace {

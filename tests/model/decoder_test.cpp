@@ -7,8 +7,9 @@
 #include <limits>
 
 #include "core/error.hpp"
-#include "support/catch.hpp"
 #include "support/tiny_model.hpp"
+
+#include "support/catch.hpp"
 
 namespace plumb {
 namespace {

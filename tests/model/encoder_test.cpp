@@ -8,8 +8,9 @@
 #include "model/bert_config.hpp"
 #include "model/bert_model.hpp"
 #include "model/model_files.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 namespace fs = std::filesystem;

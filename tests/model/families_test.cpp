@@ -5,8 +5,9 @@
 
 #include "model/decoder.hpp"
 #include "model/weight_names.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using nlohmann::json;

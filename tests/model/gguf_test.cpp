@@ -7,8 +7,9 @@
 
 #include "core/error.hpp"
 #include "model/model_files.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 

@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "model/model_files.hpp"
 #include "model/rope_config.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

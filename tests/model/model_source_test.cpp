@@ -3,8 +3,9 @@
 #include "core/error.hpp"
 #include "model/checkpoint.hpp"
 #include "model/model_files.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 namespace fs = std::filesystem;

@@ -8,8 +8,9 @@
 #include "core/files.hpp"
 #include "core/hash.hpp"
 #include "model/model_files.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "model/model_files.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -16,7 +16,8 @@ std::vector<PairCandidate> pool(const std::vector<double>& scores) {
   return out;
 }
 
-PairDecision choose(const std::vector<PairCandidate>& candidates, const PairOptions& options, std::uint64_t prompt = 1) {
+PairDecision choose(const std::vector<PairCandidate>& candidates, const PairOptions& options,
+                    std::uint64_t prompt = 1) {
   return choose_pair(candidates, static_cast<std::int64_t>(candidates.size()), options, 7, prompt);
 }
 
@@ -41,7 +42,8 @@ TEST_CASE("pairing: max_max takes best and second best", "[pipeline][unit]") {
   CHECK(decision.pair->rejected_id == 13);
 }
 
-TEST_CASE("pairing: random rules use every partner and keep the better one chosen", "[pipeline][unit]") {
+TEST_CASE("pairing: random rules use every partner and keep the better one chosen",
+          "[pipeline][unit]") {
   const auto candidates = pool({0.2, 0.9, 0.1, 0.7});
   std::set<std::int64_t> partners, chosen;
   for (std::uint64_t prompt = 0; prompt < 64; ++prompt) {

@@ -8,6 +8,7 @@
 #include "pipeline/run_prompts.hpp"
 #include "support/files.hpp"
 #include "support/tiny_policy.hpp"
+
 #include "support/catch.hpp"
 
 namespace plumb {
@@ -41,16 +42,23 @@ TEST_CASE("run: two iterations leave every row the loop promises", "[pipeline][u
   RunContext context(tiny.config());
   run_loop(context);
   const store::Database& db = context.db;
-  // 8 training prompts in two iterations of 4, 3 samples each; 4 held out, 2 samples, 2 suites, 3 policies.
+  // 8 training prompts in two iterations of 4, 3 samples each; 4 held out, 2 samples, 2 suites, 3
+  // policies.
   CHECK(tiny.count(db, "SELECT count(*) FROM samples WHERE suite='train'") == 8 * 3);
-  CHECK(tiny.count(db, "SELECT count(*) FROM samples WHERE suite LIKE 'heldout%'") == 4 * 2 * 2 * 3);
+  CHECK(tiny.count(db, "SELECT count(*) FROM samples WHERE suite LIKE 'heldout%'") ==
+        4 * 2 * 2 * 3);
   CHECK(tiny.count(db, "SELECT count(*) FROM rewards") == 2 * (24 + 48));
-  CHECK(tiny.count(db, "SELECT count(*) FROM pairs") + tiny.count(db, "SELECT count(*) FROM pair_skips") == 8);
+  CHECK(tiny.count(db, "SELECT count(*) FROM pairs") +
+            tiny.count(db, "SELECT count(*) FROM pair_skips") ==
+        8);
   CHECK(tiny.count(db, "SELECT count(*) FROM steps") >= 2);
-  CHECK(tiny.count(db, "SELECT count(*) FROM step_pairs") == tiny.count(db, "SELECT count(*) FROM pairs WHERE dropped IS NULL"));
+  CHECK(tiny.count(db, "SELECT count(*) FROM step_pairs") ==
+        tiny.count(db, "SELECT count(*) FROM pairs WHERE dropped IS NULL"));
   CHECK(tiny.count(db, "SELECT count(*) FROM checkpoints WHERE role='policy'") == 2);
   CHECK(tiny.count(db, "SELECT count(*) FROM iterations WHERE phase='done'") == 3);
-  CHECK(tiny.count(db, "SELECT count(*) FROM evaluations WHERE metric='reward/difference' AND suite='heldout'") == 2);
+  CHECK(tiny.count(db,
+                   "SELECT count(*) FROM evaluations WHERE metric='reward/difference' AND "
+                   "suite='heldout'") == 2);
   CHECK(store::find_run(db, "tiny")->status == "done");
   // The first step of an iteration starts at its reference.
   auto first = db.prepare("SELECT loss FROM steps WHERE global_step=1");
@@ -58,25 +66,35 @@ TEST_CASE("run: two iterations leave every row the loop promises", "[pipeline][u
   CHECK(std::abs(first.real(0) - std::log(2.0)) < 1e-5);
 }
 
-TEST_CASE("run: a second pair set stands beside the first over the same samples", "[pipeline][unit]") {
+TEST_CASE("run: a second pair set stands beside the first over the same samples",
+          "[pipeline][unit]") {
   TinyRun tiny;
-  { RunContext context(tiny.config()); run_loop(context); }
+  {
+    RunContext context(tiny.config());
+    run_loop(context);
+  }
   RunContext context(tiny.config({"--pair.set=other", "--pair.rule=random"}), "pair");
   run_single_phase(context, "pair", 1);
-  CHECK(tiny.count(context.db, "SELECT count(DISTINCT pair_set_id) FROM pair_sets JOIN iterations USING(iteration_id) WHERE idx=1") == 2);
+  CHECK(tiny.count(context.db,
+                   "SELECT count(DISTINCT pair_set_id) FROM pair_sets JOIN iterations "
+                   "USING(iteration_id) WHERE idx=1") == 2);
   CHECK(tiny.count(context.db, "SELECT count(*) FROM samples WHERE suite='train'") == 24);
 }
 
 TEST_CASE("run: other options on a begun run are refused by name", "[pipeline][unit]") {
   TinyRun tiny;
   { RunContext context(tiny.config()); }
-  CHECK_THROWS_WITH(RunContext(tiny.config({"--rollout.temperature=0.5"})), Catch::Matchers::Contains("rollout.temperature = 0.5 (the run has 1)"));
+  CHECK_THROWS_WITH(RunContext(tiny.config({"--rollout.temperature=0.5"})),
+                    Catch::Matchers::Contains("rollout.temperature = 0.5 (the run has 1)"));
   CHECK_NOTHROW(RunContext(tiny.config({"--run.iterations=3"})));
 }
 
 TEST_CASE("run: changed weights of a finished iteration are noticed", "[pipeline][unit]") {
   TinyRun tiny;
-  { RunContext context(tiny.config({"--run.iterations=1"})); run_loop(context); }
+  {
+    RunContext context(tiny.config({"--run.iterations=1"}));
+    run_loop(context);
+  }
   const auto weights = tiny.dir.path() / "run/policy/iter-01/model.safetensors";
   std::fstream file(weights, std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(-1, std::ios::end);
@@ -86,14 +104,18 @@ TEST_CASE("run: changed weights of a finished iteration are noticed", "[pipeline
   CHECK_THROWS_WITH(run_loop(context), Catch::Matchers::Contains("changed since they were saved"));
 }
 
-TEST_CASE("run: prompts that are too long or unreadable stop the run, or are stored with their reason", "[pipeline][unit]") {
+TEST_CASE(
+    "run: prompts that are too long or unreadable stop the run, or are stored with their reason",
+    "[pipeline][unit]") {
   TinyRun tiny;
-  std::ofstream(tiny.dir / "prompts.jsonl", std::ios::app) << nlohmann::json{{"prompt", std::string(600, 'x')}, {"qtype", "open"}}.dump() << "\n{bad\n";
+  std::ofstream(tiny.dir / "prompts.jsonl", std::ios::app)
+      << nlohmann::json{{"prompt", std::string(600, 'x')}, {"qtype", "open"}}.dump() << "\n{bad\n";
   {
     RunContext context(tiny.config());
     CHECK_THROWS_AS(store_run_prompts(context), DataError);
   }
-  RunContext context(tiny.config({"--data.truncation=drop", "--data.bad_rows=skip", "--run.name=other"}));
+  RunContext context(
+      tiny.config({"--data.truncation=drop", "--data.bad_rows=skip", "--run.name=other"}));
   store_run_prompts(context);
   auto rows = context.db.prepare("SELECT line, reason FROM rejected_rows ORDER BY line");
   REQUIRE(rows.step());
@@ -108,8 +130,12 @@ TEST_CASE("run: held-out prompts keep the shares of the kinds", "[pipeline][unit
   TinyRun tiny;
   RunContext context(tiny.config());
   store_run_prompts(context);
-  CHECK(tiny.count(context.db, "SELECT count(*) FROM run_prompts JOIN prompts USING(prompt_id) WHERE use='heldout' AND category='open'") == 2);
-  CHECK(tiny.count(context.db, "SELECT count(*) FROM run_prompts JOIN prompts USING(prompt_id) WHERE use='heldout' AND category='constrained'") == 2);
+  CHECK(tiny.count(context.db,
+                   "SELECT count(*) FROM run_prompts JOIN prompts USING(prompt_id) WHERE "
+                   "use='heldout' AND category='open'") == 2);
+  CHECK(tiny.count(context.db,
+                   "SELECT count(*) FROM run_prompts JOIN prompts USING(prompt_id) WHERE "
+                   "use='heldout' AND category='constrained'") == 2);
 }
 
 }  // namespace

@@ -3,13 +3,15 @@
 #include <cmath>
 
 #include "core/rng.hpp"
+
 #include "support/catch.hpp"
 
 namespace plumb {
 namespace {
 
 TEST_CASE("bootstrap: the interval has the width of the normal approximation", "[pipeline][unit]") {
-  // 400 uniform numbers: standard error = sqrt(1/12/400) = 0.01443, so the interval is about +-0.0283 wide.
+  // 400 uniform numbers: standard error = sqrt(1/12/400) = 0.01443, so the interval is about
+  // +-0.0283 wide.
   std::vector<double> items;
   const RandomStream stream(3, 0, 0);
   for (std::uint64_t i = 0; i < 400; ++i) items.push_back(stream.uniform(i));

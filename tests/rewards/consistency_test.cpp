@@ -4,8 +4,9 @@
 
 #include "core/error.hpp"
 #include "rewards/rank_agreement.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using Catch::Matchers::WithinAbs;

@@ -1,5 +1,6 @@
 #include "rewards/length.hpp"
 #include "rewards/repetition.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;
@@ -90,8 +91,9 @@ TEST_CASE("greedy committees reach 1 - 1/e of the best", "[rewards][mixing][unit
     for (auto& scores : modules) std::generate(scores.begin(), scores.end(), next);
     double best = 0;
     for (std::size_t i = 0; i < 6; ++i) {
-      for (std::size_t j = i + 1; j < 6; ++j)
+      for (std::size_t j = i + 1; j < 6; ++j) {
         best = std::max(best, committee_value(modules, {i, j}));
+      }
     }
     CHECK(committee_value(modules, chamberlin_courant(modules, 2)) >= (1 - std::exp(-1.0)) * best);
   }

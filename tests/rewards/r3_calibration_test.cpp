@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "core/error.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -2,8 +2,9 @@
 #include <memory>
 
 #include "rewards/r3.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using Catch::Matchers::WithinAbs;
@@ -88,8 +89,9 @@ TEST_CASE("rewards agree with the R^3 code for given relevance", "[rewards][r3][
       REQUIRE(scores[i].value);
       const double expected = test::number(row["reward_given"][i]);
       CHECK(std::abs(*scores[i].value - expected) <= 1e-10 * std::abs(expected) + 1e-12);
-      if (options.relevance_scaling)
+      if (options.relevance_scaling) {
         CHECK(backend->queries[i] == row["query_used"][i].get<std::string>());
+      }
     }
   }
 }

@@ -5,8 +5,9 @@
 #include "rewards/r3.hpp"
 #include "rewards/registry.hpp"
 #include "rewards/relevance.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using Catch::Matchers::WithinAbs;

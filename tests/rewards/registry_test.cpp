@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/error.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

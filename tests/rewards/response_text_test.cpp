@@ -1,9 +1,11 @@
 #include "rewards/response_text.hpp"
 
+#include "core/error.hpp"
 #include "rewards/text_statistics.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
 #include "text/words.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 
@@ -87,6 +89,16 @@ TEST_CASE("known differences of the literal cut", "[rewards][unit]") {
   CHECK(cut_at_stop("The answer is Paris.", stop_texts("llama2", {})) == "The answer is Paris.");
   CHECK(cut_at_stop("Ask the user for 3 > 2.", stop_texts("zephyr", {})) ==
         "Ask the user for 3 > 2.");
+}
+
+TEST_CASE("a character that was cut in two is dropped, other malformed text refused",
+          "[rewards][unit]") {
+  CHECK(readable_response("caf\xC3") == "caf");
+  CHECK(readable_response("ok \xF0\x9F\x98") == "ok ");
+  CHECK(readable_response("caf\xC3\xA9") == "caf\xC3\xA9");
+  CHECK(readable_response("").empty());
+  const std::string bad = GENERATE("\xFF", "caf\xC3(", "\xA9 x", "\xED\xA0\x80", "a\xC3\xC3");
+  CHECK_THROWS_AS(readable_response(bad), DataError);
 }
 
 TEST_CASE("a query is the user's turns", "[rewards][unit]") {

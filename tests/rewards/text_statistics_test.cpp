@@ -2,9 +2,10 @@
 
 #include <string>
 
-#include "support/catch.hpp"
 #include "support/files.hpp"
 #include "text/words.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 

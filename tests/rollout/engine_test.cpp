@@ -6,6 +6,7 @@
 
 #include "rollout/fake_model.hpp"
 #include "rollout/fake_tokenizer.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -9,8 +9,9 @@
 
 #include "core/rng.hpp"
 #include "rollout/filters.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 

@@ -1,6 +1,7 @@
 #include "rollout/stop.hpp"
 
 #include "rollout/fake_tokenizer.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -7,6 +7,7 @@
 
 #include "demo.hpp"
 #include "store/training.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "demo.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -5,6 +5,7 @@
 #include "core/strings.hpp"
 #include "demo.hpp"
 #include "store/queries.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -2,6 +2,7 @@
 
 #include "demo.hpp"
 #include "store/queries.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

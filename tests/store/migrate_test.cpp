@@ -2,6 +2,7 @@
 
 #include "core/hash.hpp"
 #include "demo.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "demo.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -1,5 +1,6 @@
 #include "demo.hpp"
 #include "store/queries.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "demo.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

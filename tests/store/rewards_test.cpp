@@ -2,6 +2,7 @@
 
 #include "demo.hpp"
 #include "store/consistency.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -3,6 +3,7 @@
 #include <regex>
 
 #include "demo.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

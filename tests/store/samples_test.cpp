@@ -4,6 +4,7 @@
 
 #include "core/hash.hpp"
 #include "demo.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

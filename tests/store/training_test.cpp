@@ -1,6 +1,7 @@
 #include "store/training.hpp"
 
 #include "demo.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

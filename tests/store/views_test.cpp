@@ -1,4 +1,5 @@
 #include "demo.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -15,7 +15,9 @@ namespace plumb::test {
 /// A golden file: in $PLUMB_GOLDENS if that is set, else in tests/golden/.
 inline std::filesystem::path golden_path(const std::string& name) {
   const char* folder = std::getenv("PLUMB_GOLDENS");
-  return (folder != nullptr ? std::filesystem::path(folder) : std::filesystem::path(PLUMB_SOURCE_DIR) / "tests/golden") / name;
+  return (folder != nullptr ? std::filesystem::path(folder)
+                            : std::filesystem::path(PLUMB_SOURCE_DIR) / "tests/golden") /
+         name;
 }
 
 inline nlohmann::json golden(const std::string& name) {
@@ -29,7 +31,9 @@ inline double number(const nlohmann::json& value) {
   return value.is_string() ? std::stod(value.get<std::string>()) : value.get<double>();
 }
 
-inline std::filesystem::path model_path(const std::string& name) { return std::filesystem::path(PLUMB_SOURCE_DIR) / "models" / name; }
+inline std::filesystem::path model_path(const std::string& name) {
+  return std::filesystem::path(PLUMB_SOURCE_DIR) / "models" / name;
+}
 
 /// A folder that goes away with the object.
 class TempDir {

@@ -18,7 +18,9 @@ namespace plumb::test {
 class Process {
  public:
   /// Starts build/plumb with arguments; its standard input, output and error are files of `folder`.
-  Process(const TempDir& folder, const std::vector<std::string>& arguments, const std::string& input = "") : out_(folder / "stdout"), err_(folder / "stderr") {
+  Process(const TempDir& folder, const std::vector<std::string>& arguments,
+          const std::string& input = "")
+      : out_(folder / "stdout"), err_(folder / "stderr") {
     std::ofstream(folder / "stdin") << input;
     pid_ = fork();
     if (pid_ == 0) {
@@ -27,7 +29,8 @@ class Process {
       redirect(err_.string(), O_WRONLY | O_CREAT | O_TRUNC, STDERR_FILENO);
       const std::string program = std::string(PLUMB_BINARY_DIR) + "/plumb";
       std::vector<char*> argv{const_cast<char*>(program.c_str())};
-      for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+      for (const std::string& argument : arguments)
+        argv.push_back(const_cast<char*>(argument.c_str()));
       argv.push_back(nullptr);
       execv(program.c_str(), argv.data());
       _exit(127);

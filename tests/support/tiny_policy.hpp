@@ -7,12 +7,15 @@
 #include "model/checkpoint.hpp"
 #include "support/tiny_model.hpp"
 
-/// A whole policy folder with a random two-layer model and a byte-level tokenizer, and prompts to go with it.
+/// A whole policy folder with a random two-layer model and a byte-level tokenizer, and prompts to
+/// go with it.
 namespace plumb::test {
 
 /// UTF-8 of the character by which byte-level BPE writes a byte.
 inline std::string byte_character(int byte) {
-  const auto printable = [](int b) { return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174; };
+  const auto printable = [](int b) {
+    return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
+  };
   int code = byte;
   if (!printable(byte)) {
     code = 256;
@@ -28,19 +31,38 @@ inline void write_byte_tokenizer(const std::filesystem::path& folder) {
   int id = 0;
   for (const char* special : {"<|endoftext|>", "<|im_start|>", "<|im_end|>"}) {
     vocab[special] = id;
-    added.push_back({{"id", id++}, {"content", special}, {"special", true}, {"normalized", false}, {"lstrip", false}, {"rstrip", false}, {"single_word", false}});
+    added.push_back({{"id", id++},
+                     {"content", special},
+                     {"special", true},
+                     {"normalized", false},
+                     {"lstrip", false},
+                     {"rstrip", false},
+                     {"single_word", false}});
   }
   for (int byte = 0; byte < 256; ++byte) vocab[byte_character(byte)] = id++;
-  const nlohmann::json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
-  const nlohmann::json tokenizer = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", added}, {"normalizer", nullptr},
-                                    {"pre_tokenizer", byte_level}, {"post_processor", nullptr}, {"decoder", byte_level},
-                                    {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", nlohmann::json::array()}}}};
+  const nlohmann::json byte_level = {{"type", "ByteLevel"},
+                                     {"add_prefix_space", false},
+                                     {"trim_offsets", true},
+                                     {"use_regex", true}};
+  const nlohmann::json tokenizer = {
+      {"version", "1.0"},
+      {"truncation", nullptr},
+      {"padding", nullptr},
+      {"added_tokens", added},
+      {"normalizer", nullptr},
+      {"pre_tokenizer", byte_level},
+      {"post_processor", nullptr},
+      {"decoder", byte_level},
+      {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", nlohmann::json::array()}}}};
   std::ofstream(folder / "tokenizer.json") << tokenizer.dump();
   const std::string chatml =
-      "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}"
+      "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + "
+      "message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}"
       "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
-  std::ofstream(folder / "tokenizer_config.json")
-      << nlohmann::json{{"tokenizer_class", "PreTrainedTokenizerFast"}, {"eos_token", "<|im_end|>"}, {"chat_template", chatml}}.dump();
+  std::ofstream(folder / "tokenizer_config.json") << nlohmann::json{
+      {"tokenizer_class", "PreTrainedTokenizerFast"},
+      {"eos_token", "<|im_end|>"},
+      {"chat_template", chatml}}.dump();
 }
 
 inline ModelConfig tiny_policy_config() {
@@ -60,7 +82,8 @@ inline void write_tiny_policy(const std::filesystem::path& folder, std::uint64_t
   checkpoint.config = tiny_policy_config();
   checkpoint.weights = random_weights(checkpoint.config, seed);
   checkpoint.tokenizer = load_tokenizer(tokenizer);
-  const nlohmann::json stored = nlohmann::json::parse(std::ifstream(tokenizer / "tokenizer_config.json"));
+  const nlohmann::json stored =
+      nlohmann::json::parse(std::ifstream(tokenizer / "tokenizer_config.json"));
   checkpoint.chat_template_jinja = stored.at("chat_template");
   save_checkpoint(checkpoint, folder, at::kFloat);
   std::filesystem::remove_all(tokenizer);
@@ -70,22 +93,27 @@ inline void write_tiny_policy(const std::filesystem::path& folder, std::uint64_t
 inline void write_tiny_prompts(const std::filesystem::path& file, int count) {
   std::ofstream out(file);
   for (int i = 0; i < count; ++i) {
-    nlohmann::json row = {{"id", "p" + std::to_string(i)}, {"prompt", "Tell me number " + std::to_string(i) + "."}};
+    nlohmann::json row = {{"id", "p" + std::to_string(i)},
+                          {"prompt", "Tell me number " + std::to_string(i) + "."}};
     row["qtype"] = i % 2 == 0 ? "open" : "constrained";
-    row["reference"] = i % 2 == 0 ? nlohmann::json(nullptr) : nlohmann::json("It is number " + std::to_string(i) + ".");
+    row["reference"] = i % 2 == 0 ? nlohmann::json(nullptr)
+                                  : nlohmann::json("It is number " + std::to_string(i) + ".");
     out << row.dump() << "\n";
   }
 }
 
-/// A config for `plumb run` on them: two iterations of a few seconds in all, without any fetched model.
-inline void write_tiny_config(const std::filesystem::path& file, const std::filesystem::path& folder) {
-  std::ofstream(file) << "[run]\nname = tiny\ndir = " << (folder / "run").string() << "\nseed = 7\niterations = 2\n"
-                      << "[model]\npath = " << (folder / "policy").string() << "\n"
-                      << "[data]\nprompts = " << (folder / "prompts.jsonl").string() << "\nheldout = 4\n"
-                      << "[rollout]\nsamples_per_prompt = 3\nunit_prompts = 2\nmax_new_tokens = 24\n"
-                      << "[r3]\nbackend = lexical\n[score]\nmodules = r3, length\nprimary = length\nunit = 6\n"
-                      << "[train]\nlearning_rate = 1e-3\nbatch_size = 2\nsave_steps = 1\n"
-                      << "[eval]\nsamples = 2\nbootstrap = 100\n";
+/// A config for `plumb run` on them: two iterations of a few seconds in all, without any fetched
+/// model.
+inline void write_tiny_config(const std::filesystem::path& file,
+                              const std::filesystem::path& folder) {
+  std::ofstream(file)
+      << "[run]\nname = tiny\ndir = " << (folder / "run").string() << "\nseed = 7\niterations = 2\n"
+      << "[model]\npath = " << (folder / "policy").string() << "\n"
+      << "[data]\nprompts = " << (folder / "prompts.jsonl").string() << "\nheldout = 4\n"
+      << "[rollout]\nsamples_per_prompt = 3\nunit_prompts = 2\nmax_new_tokens = 24\n"
+      << "[r3]\nbackend = lexical\n[score]\nmodules = r3, length\nprimary = length\nunit = 6\n"
+      << "[train]\nlearning_rate = 1e-3\nbatch_size = 2\nsave_steps = 1\n"
+      << "[eval]\nsamples = 2\nbootstrap = 100\n";
 }
 
 }  // namespace plumb::test

@@ -4,6 +4,7 @@
 #include <ATen/ops/tensor.h>
 
 #include "core/error.hpp"
+
 #include "support/catch.hpp"
 
 namespace plumb {

@@ -1,8 +1,9 @@
 #include "text/added_tokens.hpp"
 
 #include "core/error.hpp"
-#include "support/catch.hpp"
 #include "tiny_tokenizer.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using test::Ids;

@@ -2,9 +2,10 @@
 
 #include <random>
 
-#include "support/catch.hpp"
 #include "text/tokenizer_vocabulary.hpp"
 #include "tiny_tokenizer.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using test::Ids;

@@ -1,8 +1,9 @@
 #include "text/chat_template.hpp"
 
 #include "core/error.hpp"
-#include "support/catch.hpp"
 #include "tiny_tokenizer.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 

@@ -8,9 +8,10 @@
 #include "core/error.hpp"
 #include "core/hash.hpp"
 #include "core/strings.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
 #include "text/dataset.hpp"
+
+#include "support/catch.hpp"
 
 namespace plumb {
 namespace {

@@ -3,9 +3,10 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
 #include "text/dataset.hpp"
+
+#include "support/catch.hpp"
 
 namespace plumb {
 namespace {

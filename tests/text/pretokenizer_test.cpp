@@ -3,8 +3,9 @@
 #include <random>
 
 #include "core/error.hpp"
-#include "support/catch.hpp"
 #include "text/unicode.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using Strings = std::vector<std::string>;

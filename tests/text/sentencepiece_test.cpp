@@ -5,8 +5,9 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/strings.hpp"
-#include "support/catch.hpp"
 #include "tiny_tokenizer.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using test::Ids;

@@ -1,8 +1,9 @@
 #pragma once
-#include "support/catch.hpp"
 #include "support/files.hpp"
 #include "support/gguf_vocabulary.hpp"
 #include "text/tokenizer.hpp"
+
+#include "support/catch.hpp"
 
 /// The tokenizers of the two fetched models, made once per test binary.
 namespace plumb::test {

@@ -1,6 +1,7 @@
 #include "shared_tokenizers.hpp"
-#include "support/catch.hpp"
 #include "text/chat_template.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using Ids = std::vector<std::int32_t>;

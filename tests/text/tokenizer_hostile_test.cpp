@@ -1,6 +1,7 @@
 #include "core/error.hpp"
-#include "support/catch.hpp"
 #include "tiny_tokenizer.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 

@@ -5,10 +5,11 @@
 #include "core/error.hpp"
 #include "core/strings.hpp"
 #include "shared_tokenizers.hpp"
-#include "support/catch.hpp"
 #include "text/tokenizer_vocabulary.hpp"
 #include "text/unicode.hpp"
 #include "tiny_tokenizer.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using test::Ids;

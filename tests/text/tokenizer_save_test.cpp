@@ -1,7 +1,8 @@
 #include "core/files.hpp"
 #include "shared_tokenizers.hpp"
-#include "support/catch.hpp"
 #include "tiny_tokenizer.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using test::Ids;

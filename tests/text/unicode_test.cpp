@@ -1,8 +1,9 @@
 #include "text/unicode.hpp"
 
 #include "core/strings.hpp"
-#include "support/catch.hpp"
 #include "text/unicode_normalizer.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using unicode::Form;

@@ -4,9 +4,10 @@
 
 #include "core/error.hpp"
 #include "shared_tokenizers.hpp"
-#include "support/catch.hpp"
 #include "text/unicode_normalizer.hpp"
 #include "tiny_tokenizer.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using test::Ids;

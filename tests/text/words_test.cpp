@@ -1,7 +1,8 @@
 #include "text/words.hpp"
 
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 

@@ -8,12 +8,14 @@
 #include "losses/registry.hpp"
 #include "support/files.hpp"
 #include "support/tiny_model.hpp"
+
 #include "support/catch.hpp"
 
 namespace plumb {
 namespace {
 
-std::vector<float> logps_of(const Decoder& model, const std::vector<std::int32_t>& prompt, const std::vector<std::int32_t>& response) {
+std::vector<float> logps_of(const Decoder& model, const std::vector<std::int32_t>& prompt,
+                            const std::vector<std::int32_t>& response) {
   const at::NoGradGuard no_grad;
   RaggedBuilder builder;
   builder.want_logprobs(builder.add(response, builder.add(prompt)));
@@ -52,7 +54,8 @@ TrainOptions options_with(std::int64_t batch_size, std::int64_t micro_batch_toke
   return options;
 }
 
-std::vector<StepResult> train(Setup& setup, const PreferenceLoss& loss, const TrainOptions& options, std::int64_t steps) {
+std::vector<StepResult> train(Setup& setup, const PreferenceLoss& loss, const TrainOptions& options,
+                              std::int64_t steps) {
   Trainer trainer(setup.policy, loss, options, setup.pairs, 5);
   std::vector<StepResult> results;
   for (std::int64_t i = 0; i < steps; ++i) results.push_back(trainer.step());
@@ -97,7 +100,8 @@ TEST_CASE("trainer: how a step is cut into micro-batches does not matter", "[tra
     for (std::size_t i = 1; i < runs.size(); ++i) {
       INFO(name << ", step " << step);
       CHECK(std::abs(runs[i][step].loss - runs[0][step].loss) < 1e-5);
-      CHECK(std::abs(runs[i][step].grad_norm - runs[0][step].grad_norm) < 1e-5 * (1.0 + runs[0][step].grad_norm));
+      CHECK(std::abs(runs[i][step].grad_norm - runs[0][step].grad_norm) <
+            1e-5 * (1.0 + runs[0][step].grad_norm));
     }
   }
 }
@@ -141,18 +145,21 @@ TEST_CASE("trainer: every pair is visited once an epoch, in an order of its own"
   CHECK(results[2].epoch == 1.0);
 }
 
-TEST_CASE("trainer: a NaN weight stops with the step and its pairs named, nothing updated", "[train][unit]") {
+TEST_CASE("trainer: a NaN weight stops with the step and its pairs named, nothing updated",
+          "[train][unit]") {
   Setup setup(2);
   const auto loss = make_loss("dpo", OptionValues{});
   setup.policy.parameters()[3].value.view(-1)[0] = std::nan("");
   setup.policy.refresh();
   const at::Tensor before = setup.policy.parameters()[0].value.clone();
   Trainer trainer(setup.policy, *loss, options_with(2, 1000), setup.pairs, 5);
-  CHECK_THROWS_WITH(trainer.step(), Catch::Matchers::Contains("step 1") && Catch::Matchers::Contains("100"));
+  CHECK_THROWS_WITH(trainer.step(),
+                    Catch::Matchers::Contains("step 1") && Catch::Matchers::Contains("100"));
   CHECK(setup.policy.parameters()[0].value.equal(before));
 }
 
-TEST_CASE("trainer: wrong lengths of stored values are refused with the pair named", "[train][unit]") {
+TEST_CASE("trainer: wrong lengths of stored values are refused with the pair named",
+          "[train][unit]") {
   Setup setup(1);
   setup.pairs[0].chosen.ref_logps.pop_back();
   const auto loss = make_loss("dpo", OptionValues{});
