@@ -37,7 +37,8 @@ int sql_command(const Arguments& given) {
     return 0;
   }
   const std::string& query = positional[1];
-  const std::string sql = query.front() == '@' ? store::stock_query(query.substr(1)).sql : query;
+  const std::string sql =
+      query.rfind('@', 0) == 0 ? store::stock_query(query.substr(1)).sql : query;
   std::cout << store::format_table(store::run_query(db, sql, parameters), options.format);
   return 0;
 }
