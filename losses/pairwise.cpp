@@ -6,6 +6,8 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
+
 #include "core/error.hpp"
 #include "losses/ops.hpp"
 #include "tensor/ragged.hpp"
@@ -40,17 +42,23 @@ void expect_batch(const Needs& needs, const PreferenceBatch& batch) {
   expects(!needs.rewards || (batch.chosen.reward.defined() && batch.rejected.reward.defined()),
           "a stored reward for every response");
   expects(!needs.prompt_nll || batch.prompt_nll.defined(), "the NLL of every prompt");
-  expects(!needs.history || batch.history.defined(), "the history of every pair");
+  if (needs.history && !batch.history.defined()) {
+    throw UsageError(
+        "loss.modifier = elr: needs what it noted about each pair at its last visit; "
+        "pairs without that history cannot be trained with it");
+  }
 }
 
-/// Divisor of each pair alone. [B]
+/// Divisor of each pair alone, at least 1. [B]
 at::Tensor own_units(Per per, const PreferenceBatch& batch) {
   std::vector<double> own(static_cast<std::size_t>(batch.pairs()),
                           per == Per::kResponse ? 2.0 : 1.0);
-  for (std::size_t i = 0;
-       i < own.size() && (per == Per::kChosenToken || per == Per::kSequenceToken); ++i) {
-    own[i] = static_cast<double>(batch.chosen.offsets[i + 1] - batch.chosen.offsets[i]);
-    if (per == Per::kSequenceToken) own[i] += static_cast<double>(batch.prompt_lengths[i] - 1);
+  if (per == Per::kChosenToken || per == Per::kSequenceToken) {
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      std::int64_t tokens = batch.chosen.offsets[i + 1] - batch.chosen.offsets[i];
+      if (per == Per::kSequenceToken) tokens += batch.prompt_lengths[i] - 1;
+      own[i] = static_cast<double>(std::max<std::int64_t>(tokens, 1));
+    }
   }
   return at::tensor(own, at::kDouble).to(batch.chosen.logps.device());
 }

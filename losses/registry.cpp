@@ -1,5 +1,7 @@
 #include "losses/registry.hpp"
 
+#include <set>
+
 #include "core/error.hpp"
 #include "core/strings.hpp"
 #include "losses/bco.hpp"
@@ -82,8 +84,14 @@ const std::vector<ModifierEntry>& modifiers() {
 
 std::unique_ptr<PreferenceLoss> make_loss(const std::string& name, const OptionValues& values) {
   std::unique_ptr<PairwiseLoss> loss = find(losses(), "loss.name", name).make(values);
+  std::set<std::string> seen;
   for (const std::string& modifier : values.read<LossChoice>("loss").modifier) {
-    loss = find(modifiers(), "loss.modifier", modifier).wrap(std::move(loss), values);
+    const ModifierEntry& row = find(modifiers(), "loss.modifier", modifier);
+    if (!seen.insert(modifier).second) {
+      throw UsageError(
+          cat("loss.modifier: ", modifier, " is named twice; name each modifier once"));
+    }
+    loss = row.wrap(std::move(loss), values);
   }
   return loss;
 }

@@ -54,7 +54,7 @@ std::optional<double> kendall_tau(std::span<const double> a, std::span<const dou
   for (std::size_t i = 0; i < a.size(); ++i) {
     for (std::size_t j = i + 1; j < a.size(); ++j) {
       const int in_a = sign(a[i] - a[j]), in_b = sign(b[i] - b[j]);
-      sum += in_a * in_b;
+      sum += std::int64_t{in_a} * in_b;
       ++pairs;
       untied_a += in_a != 0;
       untied_b += in_b != 0;

@@ -44,11 +44,11 @@ at::Tensor combine_logits(const at::Tensor& base, std::span<const at::Tensor> gu
 
 void check_same_vocabulary(const Tokenizer& base, const Tokenizer& guide,
                            const std::string& guide_name) {
-  const std::int32_t shared = std::min(base.vocab_size(), guide.vocab_size());
-  for (std::int32_t id = 0; id < shared; ++id) {
-    if (base.piece(id) == guide.piece(id)) continue;
+  for (std::int32_t id = 0; id < base.vocab_size(); ++id) {
+    const std::string theirs = id < guide.vocab_size() ? guide.piece(id) : "";
+    if (base.piece(id) == theirs) continue;
     throw UsageError(cat("guided decoding: token ", id, " is \"", base.piece(id),
-                         "\" for the base model and \"", guide.piece(id), "\" for ", guide_name,
+                         "\" for the base model and \"", theirs, "\" for ", guide_name,
                          "; a guide must share the base model's tokenizer"));
   }
 }

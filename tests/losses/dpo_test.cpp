@@ -202,6 +202,12 @@ TEST_CASE("simpo, orpo, kto, bco: worked numbers", "[losses]") {
   CHECK(difference({kto.metrics.at("kto/baseline_chosen")}, {1.0 / 6.0}) == "");
   CHECK(kto.metrics.at("kto/baseline_rejected") == 0.0);
 
+  const Evaluation uneven =
+      evaluate(KtoLoss({.desirable_weight = 2, .undesirable_weight = 3}), fixture_sums());
+  CHECK(difference(uneven.pair_loss,
+                   {.49166744 + .48750260 * 1.5, .55395575 + .52497919 * 1.5, .50416657 + .75},
+                   {0, 2e-8}) == "");
+
   const Evaluation bco = evaluate(BcoLoss({}), fixture_sums());
   CHECK(difference({bco.loss}, {.71092380}, kEightDecimals) == "");
   CHECK(difference({bco.metrics.at("bco/delta")}, {-.01666667}, kEightDecimals) == "");

@@ -255,6 +255,19 @@ TEST_CASE("float32 inputs: pair numbers are float64, gradients float32 and as cl
   }
 }
 
+TEST_CASE("an empty response divides by 1, not by 0", "[losses][properties]") {
+  PreferenceBatch batch = random_batch(2, 80);
+  batch.chosen = batch.rejected;
+  batch.chosen.offsets = {0, 0,
+                          batch.rejected.offsets.back()};  // the first chosen response is empty
+  for (const char* name : {"sft", "simpo", "ipo"}) {
+    INFO(name);
+    for (const double value : numbers((*make_loss(name, {}))(batch).pair_loss)) {
+      CHECK(std::isfinite(value));
+    }
+  }
+}
+
 TEST_CASE("small differences of long responses survive float32", "[losses][properties]") {
   // 2000 tokens of -2.01 nats: summing float32 first and subtracting then would lose a difference
   // of 1.2e-4.

@@ -1,6 +1,8 @@
 // The table of losses and modifiers.
 #include "losses/registry.hpp"
 
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include "batches.hpp"
@@ -67,6 +69,29 @@ TEST_CASE("registry: modifiers wrap the loss and add their needs", "[losses][reg
   CHECK((needs.reference && needs.token_rewards && needs.history && needs.whole_step));
   CHECK(all->terms().size() == 2);
   CHECK(all->terms()[1].name == "elr");
+}
+
+TEST_CASE("registry: a modifier named twice is refused", "[losses][registry]") {
+  CHECK_THROWS_WITH(make_loss("dpo", values({{"loss.modifier", "treg, treg"}})),
+                    Catch::Contains("treg is named twice"));
+}
+
+TEST_CASE("registry: elr without a history says so", "[losses][registry]") {
+  PreferenceBatch batch = test::random_batch(2, 1);
+  batch.history = at::Tensor();
+  const auto loss = make_loss("dpo", values({{"loss.modifier", "elr"}}));
+  CHECK_THROWS_AS((*loss)(batch), UsageError);
+}
+
+TEST_CASE("registry: docs/papers.md has a row for every loss and modifier", "[losses][registry]") {
+  std::ifstream in(std::string(PLUMB_SOURCE_DIR) + "/docs/papers.md");
+  const std::string text((std::istreambuf_iterator<char>(in)), {});
+  const auto has_row = [&](const std::string& name) {
+    INFO(name);
+    CHECK(text.find("\n| `" + name + "`") != std::string::npos);
+  };
+  for (const LossEntry& row : losses()) has_row(row.name);
+  for (const ModifierEntry& row : modifiers()) has_row(row.name);
 }
 
 TEST_CASE("registry: losses ask for no more than they read", "[losses][registry]") {

@@ -2,7 +2,9 @@
 #include "losses/spans.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <random>
+#include <set>
 
 #include "losses/lcs.hpp"
 #include "support/files.hpp"
@@ -102,10 +104,12 @@ TEST_CASE("spans: responses that differ nearly everywhere count whole", "[losses
 
 TEST_CASE("lcs: as long as the textbook table finds, and a common subsequence", "[losses][spans]") {
   std::mt19937 random(7);
-  for (int round = 0; round < 300; ++round) {
-    const int kinds = 1 + round % 9;
-    const Ids a = random_ids(random, static_cast<int>(random() % 150), kinds);
-    const Ids b = random_ids(random, static_cast<int>(random() % 150), kinds);
+  for (int round = 0; round < 150; ++round) {
+    // Few kinds match in every machine word; many leave words without a match, through which
+    // carries must pass.
+    const int kinds = round % 2 == 0 ? 1 + round % 9 : 40 + round;
+    const Ids a = random_ids(random, static_cast<int>(random() % 300), kinds);
+    const Ids b = random_ids(random, static_cast<int>(random() % 300), kinds);
     const std::vector<Match> matches = longest_common_subsequence(a, b);
     REQUIRE(matches.size() == table_length(a, b));
     for (std::size_t k = 0; k < matches.size(); ++k) {
@@ -134,41 +138,53 @@ TEST_CASE("spans: what lies outside of them is the same text", "[losses][spans]"
   }
 }
 
+namespace {
+
+/// The tokens of `ids` that also occur in `other`.
+Ids shared(const Ids& ids, const Ids& other) {
+  Ids out;
+  std::copy_if(ids.begin(), ids.end(), std::back_inserter(out), [&](std::int32_t id) {
+    return std::find(other.begin(), other.end(), id) != other.end();
+  });
+  return out;
+}
+
+/// True if there is only one way to align the two: what they share is distinct and in the same
+/// order.
+bool one_alignment(const Ids& a, const Ids& b) {
+  const Ids common = shared(a, b);
+  return common == shared(b, a) &&
+         std::set<std::int32_t>(common.begin(), common.end()).size() == common.size();
+}
+
+}  // namespace
+
 TEST_CASE("spans: the official diff", "[golden][losses][spans]") {
   const json file = test::golden("rrpo.json");
-  std::size_t equal = 0, cases = 0;
   for (const json& c : file["spans"]) {
-    INFO(c["name"]);
+    const std::string name = c["name"];
+    INFO(name);
     const Ids a = c["a"], b = c["b"];
     std::size_t matched = 0;
-    for (const json& block : c["min_match_1"]["matched_a"])
+    for (const json& block : c["min_match_1"]["matched_a"]) {
       matched += block[1].get<std::size_t>() - block[0].get<std::size_t>();
-    const std::size_t longest = table_length(a, b);
+    }
     const auto theirs = [&](const char* key) {
       Spans out;
       for (const json& s : c[key]["spans"]) out.push_back({s[0][0], s[0][1], s[1][0], s[1][1]});
       return out;
     };
-    const Spans ours = spans(a, b);
-    ++cases;
-    if (ours == theirs("min_match_1")) ++equal;
     // difflib takes the longest block first, which is no longest common subsequence: ours is never
     // shorter.
+    const std::size_t longest = table_length(a, b);
     CHECK(common(a, b, spans(a, b, "keep")).first.size() == longest);
     CHECK(matched <= longest);
-    const std::string name = c["name"];
-    const bool unambiguous =
-        *std::max_element(a.begin(), a.end()) > 1000;  // ids hardly repeat: one alignment only
-    const bool simple = name == "equal" || name == "insertion" || name == "two_replacements" ||
-                        name == "disjoint" || name == "empty_right";
-    if (simple || unambiguous) {
-      CHECK(matched == longest);
-      CHECK(ours == theirs("min_match_1"));
+    if (one_alignment(a, b)) {
+      CHECK(spans(a, b) == theirs("min_match_1"));
       if (a != b) CHECK(spans(a, b, "drop", 3) == theirs("min_match_3"));
     }
     if (name == "longest_block_is_not_lcs" || name == "long_periodic") {
       CHECK(matched < longest);  // where we differ on purpose
     }
   }
-  CHECK(equal * 2 > cases);
 }

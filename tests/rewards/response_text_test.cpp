@@ -37,6 +37,7 @@ TEST_CASE("a response ends at the earliest stop text", "[rewards][unit]") {
   CHECK(cut_at_stop("Body\n\n-- me", stops) == "Body");
   CHECK(cut_at_stop("Body\n\n____ rule", stops) == "Body");
   CHECK(cut_at_stop("b\n\n--\n### Instruction: c", stops) == "b");
+  CHECK(cut_at_stop("a\n\n\n\nb\n\n\n\nc", stops) == "a");
   CHECK(cut_at_stop(" \n ", stops).empty());
   CHECK(cut_at_stop("### Instruction: only", stops).empty());
   CHECK(cut_at_stop("### Instruction without colon", stops) == "### Instruction without colon");
