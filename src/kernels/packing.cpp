@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#ifdef PLUMB_X86_KERNELS
+#include "kernels/packing_avx512.hpp"
+#endif
 #include "kernels/vector_clones.hpp"
 #include "kernels/vector_math.hpp"
 
@@ -44,6 +47,18 @@ PLUMB_VECTOR_CLONES void column_panel(const Half* from, std::int64_t rows, std::
   pair_panel(from, rows, stride, valid, width, to);
 }
 
+/// One panel of the transpose in bfloat16, by the best loop this processor has.
+template <class T>
+void bfloat16_column_panel(const T* from, const MatrixView& matrix, std::int64_t valid,
+                           std::int64_t width, std::uint32_t* to) {
+#ifdef PLUMB_X86_KERNELS
+  if (cpu_has_avx512_bf16() && width <= kPanel) {
+    return pair_panel_avx512(from, matrix.rows, matrix.stride, valid, width, to);
+  }
+#endif
+  column_panel(from, matrix.rows, matrix.stride, valid, width, to);
+}
+
 void column_panel_float32(const float* from, std::int64_t rows, std::int64_t stride,
                           std::int64_t valid, std::int64_t width, float* to) {
   for (std::int64_t row = 0; row < rows; ++row, to += width) {
@@ -74,6 +89,11 @@ template <class Group>
 template <class T>
 void half_line_panel(const T* from, const MatrixView& matrix, std::int64_t valid,
                      std::uint32_t* to) {
+#ifdef PLUMB_X86_KERNELS
+  if (cpu_has_avx512_bf16()) {
+    return line_panel_avx512(from, valid, matrix.columns, matrix.stride, to);
+  }
+#endif
   const std::int64_t pairs = matrix.columns / 2, stride = matrix.stride;
   line_panel(valid, pairs, to, [=](std::int64_t n, std::int64_t s) {
     const T* pair = from + n * stride + 2 * s;
@@ -116,14 +136,13 @@ void pack_columns(const MatrixView& matrix, Element target, std::int64_t width, 
     const std::int64_t column = panel * width, valid = std::min(width, matrix.columns - column);
     std::byte* to = panels + panel * steps * width * kGroupBytes;
     if (matrix.element == Element::kBFloat16) {
-      column_panel(static_cast<const Half*>(matrix.data) + column, matrix.rows, matrix.stride,
-                   valid, width, reinterpret_cast<std::uint32_t*>(to));
+      bfloat16_column_panel(static_cast<const Half*>(matrix.data) + column, matrix, valid, width,
+                            reinterpret_cast<std::uint32_t*>(to));
       continue;
     }
     const float* from = static_cast<const float*>(matrix.data) + column;
     if (target == Element::kBFloat16) {
-      column_panel(from, matrix.rows, matrix.stride, valid, width,
-                   reinterpret_cast<std::uint32_t*>(to));
+      bfloat16_column_panel(from, matrix, valid, width, reinterpret_cast<std::uint32_t*>(to));
     } else {
       column_panel_float32(from, matrix.rows, matrix.stride, valid, width,
                            reinterpret_cast<float*>(to));

@@ -124,7 +124,13 @@ template <class Multiply>
 void outer(const OuterTask& task) {
   constexpr int kRows = static_cast<int>(kTileRows);
   __m512 low[kRows], high[kRows];
-  for (int m = 0; m < kRows; ++m) low[m] = high[m] = _mm512_setzero_ps();
+  for (int m = 0; m < kRows; ++m) {
+    low[m] = high[m] = _mm512_setzero_ps();
+    // c is met only once a pass: without this the tile would end by waiting for memory.
+    const float* c = task.c + (m < task.rows ? m : 0) * task.c_stride;
+    _mm_prefetch(reinterpret_cast<const char*>(c), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(c + 16), _MM_HINT_T0);
+  }
   const std::byte *a = task.a, *b = task.b;
   for (std::int64_t step = 0; step < task.steps; ++step) {
     const __m512i b_low = _mm512_load_si512(b), b_high = _mm512_load_si512(b + 64);
