@@ -60,4 +60,14 @@ class PackedWeight {
 at::Tensor linear(const at::Tensor& x, const PackedWeight& weight, const at::Tensor& bias = {},
                   bool float32_output = false);
 
+/// Some outputs of linear(x, weight) in float32, with the bits linear() gives them.
+/// @param first a multiple of 32   @return [M, count]
+at::Tensor linear_outputs(const at::Tensor& x, const PackedWeight& weight, std::int64_t first,
+                          std::int64_t count);
+
+/// y += x * (inputs first .. of the weight)^T: a long sum in pieces.
+/// @param y [M, N] float32, contiguous   @param x [M, count]   @param first even
+void add_linear_inputs(at::Tensor& y, const at::Tensor& x, const PackedWeight& weight,
+                       std::int64_t first);
+
 }  // namespace plumb::kernels

@@ -53,9 +53,10 @@ using OuterFunction = void (*)(const OuterTask& task);
 /// Built with AVX-512 (and AVX512-BF16): call only where cpu_has_avx512() (cpu_has_avx512_bf16())
 /// is true.
 void panel_float32_avx512(const PanelTask& task);
-void panel_bfloat16_avx512(const PanelTask& task);             // y bfloat16
-void panel_bfloat16_to_float32_avx512(const PanelTask& task);  // y float32
-
+void panel_float32_add_avx512(const PanelTask& task);              // added to y
+void panel_bfloat16_avx512(const PanelTask& task);                 // y bfloat16
+void panel_bfloat16_to_float32_avx512(const PanelTask& task);      // y float32
+void panel_bfloat16_to_float32_add_avx512(const PanelTask& task);  // added to y float32
 void outer_float32_avx512(const OuterTask& task);
 void outer_bfloat16_avx512(const OuterTask& task);
 

@@ -26,6 +26,12 @@ struct StoreFloat32 {
     _mm512_mask_storeu_ps(reinterpret_cast<float*>(y) + column, mask, value);
   }
 };
+struct AddFloat32 {
+  static void store(std::byte* y, std::int64_t column, __mmask16 mask, __m512 value) {
+    float* to = reinterpret_cast<float*>(y) + column;
+    _mm512_mask_storeu_ps(to, mask, _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to), value));
+  }
+};
 struct StoreBFloat16 {
   static void store(std::byte* y, std::int64_t column, __mmask16 mask, __m512 value) {
     _mm256_mask_storeu_epi16(reinterpret_cast<std::uint16_t*>(y) + column, mask,
@@ -163,6 +169,10 @@ void outer_float32_avx512(const OuterTask& task) { outer<MultiplyFloat32>(task);
 void outer_bfloat16_avx512(const OuterTask& task) { outer<MultiplyBFloat16>(task); }
 
 void panel_float32_avx512(const PanelTask& task) { panel<MultiplyFloat32, StoreFloat32>(task); }
+void panel_float32_add_avx512(const PanelTask& task) { panel<MultiplyFloat32, AddFloat32>(task); }
+void panel_bfloat16_to_float32_add_avx512(const PanelTask& task) {
+  panel<MultiplyBFloat16, AddFloat32>(task);
+}
 void panel_bfloat16_avx512(const PanelTask& task) { panel<MultiplyBFloat16, StoreBFloat16>(task); }
 void panel_bfloat16_to_float32_avx512(const PanelTask& task) {
   panel<MultiplyBFloat16, StoreFloat32>(task);

@@ -1,7 +1,12 @@
 #include "kernels/vocabulary.hpp"
 
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros.h>
+
+#include <limits>
 
 #include "core/error.hpp"
 #include "kernels/vocabulary_rows.hpp"
@@ -9,10 +14,15 @@
 namespace plumb::kernels {
 namespace {
 
-void check(const at::Tensor& logits, const at::Tensor& per_row) {
-  expects(logits.dim() == 2 && logits.is_contiguous() && logits.scalar_type() == at::kFloat,
-          "contiguous float32 logits [C, V]");
-  expects(per_row.dim() == 1 && per_row.size(0) == logits.size(0) && per_row.is_contiguous(),
+void check(const at::Tensor& logits, std::int64_t rows) {
+  expects(logits.dim() == 2 && logits.is_contiguous() && logits.scalar_type() == at::kFloat &&
+              logits.size(0) == rows,
+          "contiguous float32 logits [C, B]");
+}
+
+void check_column(const at::Tensor& values, std::int64_t rows, at::ScalarType type) {
+  expects(values.dim() == 1 && values.size(0) == rows && values.is_contiguous() &&
+              values.scalar_type() == type,
           "one value a row of logits");
 }
 
@@ -26,91 +36,98 @@ void for_each_row(std::int64_t count, const Body& body) {
 const float* floats(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr;
 }
+double* doubles(at::Tensor& tensor) {
+  return tensor.defined() ? tensor.data_ptr<double>() : nullptr;
+}
 
 }  // namespace
 
-LogitStatistics logit_statistics(const at::Tensor& logits, const at::Tensor& targets, bool entropy,
-                                 bool square_logsum) {
-  check(logits, targets);
-  if (!logits.is_cpu()) return portable::logit_statistics(logits, targets, entropy, square_logsum);
-  const std::int64_t count = logits.size(0), size = logits.size(1);
-  const auto column = [&](bool wanted) {
-    return wanted ? at::empty({count}, at::kFloat) : at::Tensor();
+at::Tensor LogitStatistics::logsumexp() const { return (highest + total.log()).to(at::kFloat); }
+at::Tensor LogitStatistics::logprobs() const {
+  return (target - highest - total.log()).to(at::kFloat);
+}
+at::Tensor LogitStatistics::entropy() const {
+  return (total.log() - weighted / total).to(at::kFloat);
+}
+at::Tensor LogitStatistics::square_logsum() const {
+  return (squares.log() - total.log() * 2).to(at::kFloat);
+}
+at::Tensor LogitStatistics::divergence_from(const LogitStatistics& p) const {
+  const at::Tensor shift = (highest + total.log()) - (p.highest + p.total.log());
+  return (cross / total - shift).to(at::kFloat);
+}
+
+LogitStatistics start_statistics(std::int64_t rows, at::Device device,
+                                 const WantedStatistics& wanted) {
+  const auto options = at::TensorOptions().dtype(at::kDouble).device(device);
+  const auto zeros = [&](bool needed) {
+    return needed ? at::zeros({rows}, options) : at::Tensor();
   };
-  LogitStatistics stats{column(true), column(true), column(entropy), column(square_logsum)};
-  const float* z = floats(logits);
-  const auto* target = targets.const_data_ptr<std::int64_t>();
-  const auto put = [](at::Tensor& to, std::int64_t row, double value) {
-    to.data_ptr<float>()[row] = static_cast<float>(value);
-  };
+  return {at::full({rows}, -std::numeric_limits<double>::infinity(), options),
+          zeros(true),
+          zeros(true),
+          zeros(wanted.entropy),
+          zeros(wanted.square_logsum),
+          zeros(wanted.divergence)};
+}
+
+void add_logits(LogitStatistics& statistics, const at::Tensor& logits, std::int64_t first,
+                const at::Tensor& targets, const at::Tensor& others) {
+  const std::int64_t count = statistics.total.size(0), size = logits.size(1);
+  check(logits, count);
+  check_column(targets, count, at::kLong);
+  expects(others.defined() == statistics.cross.defined(), "other logits exactly for a divergence");
+  if (others.defined()) check(others, count);
+  if (!logits.is_cpu()) return portable::add_logits(statistics, logits, first, targets, others);
+  double *highest = doubles(statistics.highest), *total = doubles(statistics.total),
+         *target = doubles(statistics.target), *weighted = doubles(statistics.weighted),
+         *squares = doubles(statistics.squares), *cross = doubles(statistics.cross);
+  const auto* word = targets.const_data_ptr<std::int64_t>();
   for_each_row(count, [&](std::int64_t row) {
-    const float* line = z + row * size;
-    const double total = rows::log_sum_exp(line, size);
-    put(stats.logsumexp, row, total);
-    put(stats.logprobs, row, static_cast<double>(line[target[row]]) - total);
-    if (entropy) put(stats.entropy, row, rows::entropy(line, total, size));
-    if (square_logsum) {
-      put(stats.square_logsum, row, rows::log_sum_squares(line, total, size));
+    const float* z = floats(logits) + row * size;
+    const float* p = others.defined() ? floats(others) + row * size : nullptr;
+    const auto at = [row](double* column) { return column != nullptr ? column + row : nullptr; };
+    rows::add_logits(z, p, size, {at(highest), at(total), at(weighted), at(squares), at(cross)});
+    const std::int64_t column = word[row] - first;
+    if (column >= 0 && column < size) target[row] = static_cast<double>(z[column]);
+  });
+}
+
+at::Tensor logit_gradient(const LogitGradient& gradient, const at::Tensor& logits,
+                          const at::Tensor& q_logits, std::int64_t first, at::ScalarType output) {
+  const std::int64_t count = gradient.logsumexp.size(0), size = logits.size(1);
+  const bool with_kl = gradient.dkl.defined();
+  check(logits, count);
+  check_column(gradient.logsumexp, count, at::kFloat);
+  check_column(gradient.targets, count, at::kLong);
+  check_column(gradient.dlogprob, count, at::kFloat);
+  if (with_kl) {
+    check(q_logits, count);
+    check_column(gradient.dkl, count, at::kFloat);
+    check_column(gradient.q_logsumexp, count, at::kFloat);
+  }
+  expects(output == at::kFloat || output == at::kBFloat16, "a float32 or bfloat16 gradient");
+  if (!logits.is_cpu()) return portable::logit_gradient(gradient, logits, q_logits, first, output);
+  at::Tensor result = at::empty({count, size}, logits.options().dtype(output));
+  const auto* word = gradient.targets.const_data_ptr<std::int64_t>();
+  for_each_row(count, [&](std::int64_t row) {
+    const std::int64_t at = row * size;
+    const rows::LogitGradientRow task{
+        .logits = floats(logits) + at,
+        .logsumexp = floats(gradient.logsumexp)[row],
+        .target = word[row] - first,
+        .dlogprob = floats(gradient.dlogprob)[row],
+        .dkl = with_kl ? floats(gradient.dkl)[row] : 0.0F,
+        .q_logits = with_kl ? floats(q_logits) + at : nullptr,
+        .q_logsumexp = with_kl ? floats(gradient.q_logsumexp)[row] : 0.0F,
+        .size = size};
+    if (output == at::kBFloat16) {
+      rows::logit_gradient(task, static_cast<rows::Half*>(result.data_ptr()) + at);
+    } else {
+      rows::logit_gradient(task, result.data_ptr<float>() + at);
     }
   });
-  return stats;
-}
-
-at::Tensor kl_divergence(const at::Tensor& q_logits, const at::Tensor& q_logsumexp,
-                         const at::Tensor& p_logits, const at::Tensor& p_logsumexp) {
-  check(q_logits, q_logsumexp);
-  check(p_logits, p_logsumexp);
-  expects(q_logits.sizes() == p_logits.sizes(), "logits over one vocabulary");
-  if (!q_logits.is_cpu()) {
-    return portable::kl_divergence(q_logits, q_logsumexp, p_logits, p_logsumexp);
-  }
-  const std::int64_t count = q_logits.size(0), size = q_logits.size(1);
-  at::Tensor kl = at::empty({count}, at::kFloat);
-  auto* out = kl.data_ptr<float>();
-  for_each_row(count, [&](std::int64_t row) {
-    out[row] = static_cast<float>(
-        rows::kl_divergence(floats(q_logits) + row * size, floats(q_logsumexp)[row],
-                            floats(p_logits) + row * size, floats(p_logsumexp)[row], size));
-  });
-  return kl;
-}
-
-at::Tensor logit_gradient(const at::Tensor& logits, const at::Tensor& logsumexp,
-                          const at::Tensor& targets, const at::Tensor& dlogprob,
-                          const at::Tensor& dkl, const at::Tensor& q_logits,
-                          const at::Tensor& q_logsumexp, at::ScalarType output) {
-  check(logits, logsumexp);
-  check(logits, targets);
-  check(logits, dlogprob);
-  if (dkl.defined()) check(q_logits, q_logsumexp), check(q_logits, dkl);
-  if (!logits.is_cpu()) {
-    return portable::logit_gradient(logits, logsumexp, targets, dlogprob, dkl, q_logits,
-                                    q_logsumexp, output);
-  }
-  const std::int64_t count = logits.size(0), size = logits.size(1);
-  at::Tensor gradient = at::empty({count, size}, logits.options().dtype(output));
-  const auto* target = targets.const_data_ptr<std::int64_t>();
-  const auto fill = [&]<class T>(T* to) {
-    for_each_row(count, [&](std::int64_t row) {
-      const std::int64_t at = row * size;
-      const rows::LogitGradient task{.logits = floats(logits) + at,
-                                     .logsumexp = floats(logsumexp)[row],
-                                     .target = target[row],
-                                     .dlogprob = floats(dlogprob)[row],
-                                     .dkl = dkl.defined() ? floats(dkl)[row] : 0.0F,
-                                     .q_logits = dkl.defined() ? floats(q_logits) + at : nullptr,
-                                     .q_logsumexp = dkl.defined() ? floats(q_logsumexp)[row] : 0.0F,
-                                     .size = size};
-      rows::logit_gradient(task, to + at);
-    });
-  };
-  if (output == at::kBFloat16) {
-    fill(static_cast<rows::Half*>(gradient.data_ptr()));
-  } else {
-    expects(output == at::kFloat, "a float32 or bfloat16 gradient");
-    fill(gradient.data_ptr<float>());
-  }
-  return gradient;
+  return result;
 }
 
 }  // namespace plumb::kernels

@@ -10,13 +10,13 @@
 namespace plumb::kernels::rows {
 namespace {
 
-constexpr std::int64_t kBlock = 1024;
+constexpr std::int64_t kPiece = 1024;
 
 template <class Term>
-[[gnu::always_inline]] inline double blocked_sum(std::int64_t size, const Term& term) {
+[[gnu::always_inline]] inline double sum_of(std::int64_t size, const Term& term) {
   double total = 0.0;
-  for (std::int64_t begin = 0; begin < size; begin += kBlock) {
-    const std::int64_t end = std::min(size, begin + kBlock);
+  for (std::int64_t begin = 0; begin < size; begin += kPiece) {
+    const std::int64_t end = std::min(size, begin + kPiece);
     float sum = 0.0F;
 #pragma omp simd reduction(+ : sum)
     for (std::int64_t i = begin; i < end; ++i) sum += term(i);
@@ -25,8 +25,23 @@ template <class Term>
   return total;
 }
 
+/// Moves the sums from their old highest logit to a new one.
+void move_to(double highest, const RunningSums& sums) {
+  const double shift = *sums.highest - highest;
+  if (*sums.total != 0.0 && shift != 0.0) {
+    const double factor = std::exp(shift);
+    if (sums.weighted != nullptr) {
+      *sums.weighted = factor * (*sums.weighted + shift * *sums.total);
+    }
+    if (sums.squares != nullptr) *sums.squares *= factor * factor;
+    if (sums.cross != nullptr) *sums.cross *= factor;
+    *sums.total *= factor;
+  }
+  *sums.highest = highest;
+}
+
 template <class T>
-[[gnu::always_inline]] inline void logit_gradient_row(const LogitGradient& task, T* gradient) {
+[[gnu::always_inline]] inline void logit_gradient_row(const LogitGradientRow& task, T* gradient) {
   const float* z = task.logits;
   const float logsumexp = task.logsumexp, of_p = task.dkl - task.dlogprob;
   if (task.q_logits != nullptr) {
@@ -42,55 +57,47 @@ template <class T>
     }
   }
   const std::int64_t t = task.target;
+  if (t < 0 || t >= task.size) return;
   float at_target = of_p * exp_fast(z[t] - logsumexp) + task.dlogprob;
-  if (task.q_logits != nullptr)
+  if (task.q_logits != nullptr) {
     at_target -= task.dkl * exp_fast(task.q_logits[t] - task.q_logsumexp);
+  }
   store(gradient + t, at_target);
 }
 
 }  // namespace
 
-PLUMB_VECTOR_CLONES double log_sum_exp(const float* z, std::int64_t size) {
-  float highest = -std::numeric_limits<float>::infinity();
-#pragma omp simd reduction(max : highest)
-  for (std::int64_t i = 0; i < size; ++i) highest = z[i] > highest ? z[i] : highest;
-  const float shift = std::isinf(highest) ? 0.0F : highest;
-  const double sum = blocked_sum(size, [=](std::int64_t i) { return exp_fast(z[i] - shift); });
-  return static_cast<double>(shift) + std::log(sum);
+PLUMB_VECTOR_CLONES void add_logits(const float* z, const float* others, std::int64_t size,
+                                    const RunningSums& sums) {
+  float block_highest = -std::numeric_limits<float>::infinity();
+#pragma omp simd reduction(max : block_highest)
+  for (std::int64_t i = 0; i < size; ++i) {
+    block_highest = z[i] > block_highest ? z[i] : block_highest;
+  }
+  const double highest = std::max(*sums.highest, static_cast<double>(block_highest));
+  if (std::isinf(highest) && highest < 0) return;  // every logit so far is minus infinity
+  move_to(highest, sums);
+  const auto h = static_cast<float>(highest);
+  *sums.total += sum_of(size, [=](std::int64_t i) { return exp_fast(z[i] - h); });
+  if (sums.weighted != nullptr) {
+    *sums.weighted += sum_of(size, [=](std::int64_t i) { return exp_fast(z[i] - h) * (z[i] - h); });
+  }
+  if (sums.squares != nullptr) {
+    *sums.squares += sum_of(size, [=](std::int64_t i) {
+      const float weight = exp_fast(z[i] - h);
+      return weight * weight;
+    });
+  }
+  if (sums.cross != nullptr) {
+    *sums.cross +=
+        sum_of(size, [=](std::int64_t i) { return exp_fast(z[i] - h) * (z[i] - others[i]); });
+  }
 }
 
-PLUMB_VECTOR_CLONES double entropy(const float* z, double logsumexp, std::int64_t size) {
-  // Around the rounded log-sum-exp the weights sum to nearly 1; dividing by their sum removes the
-  // rounding.
-  const auto shift = static_cast<float>(logsumexp);
-  const double sum = blocked_sum(size, [=](std::int64_t i) { return exp_fast(z[i] - shift); });
-  const double first = blocked_sum(size, [=](std::int64_t i) {
-    const float distance = z[i] - shift;
-    return exp_fast(distance) * distance;
-  });
-  return std::log(sum) - first / sum;
-}
-
-PLUMB_VECTOR_CLONES double log_sum_squares(const float* z, double logsumexp, std::int64_t size) {
-  const auto shift = static_cast<float>(logsumexp);
-  return std::log(blocked_sum(size, [=](std::int64_t i) {
-    const float p = exp_fast(z[i] - shift);
-    return p * p;
-  }));
-}
-
-PLUMB_VECTOR_CLONES double kl_divergence(const float* q, float q_logsumexp, const float* p,
-                                         float p_logsumexp, std::int64_t size) {
-  return blocked_sum(size, [=](std::int64_t i) {
-    const float logq = q[i] - q_logsumexp;
-    return exp_fast(logq) * (logq - (p[i] - p_logsumexp));
-  });
-}
-
-PLUMB_VECTOR_CLONES void logit_gradient(const LogitGradient& task, float* gradient) {
+PLUMB_VECTOR_CLONES void logit_gradient(const LogitGradientRow& task, float* gradient) {
   logit_gradient_row(task, gradient);
 }
-PLUMB_VECTOR_CLONES void logit_gradient(const LogitGradient& task, Half* gradient) {
+PLUMB_VECTOR_CLONES void logit_gradient(const LogitGradientRow& task, Half* gradient) {
   logit_gradient_row(task, gradient);
 }
 

@@ -1,33 +1,33 @@
 #pragma once
 #include <cstdint>
 
-/// Loops over one row of logits, free of torch. Long sums are float32 within blocks and float64
-/// across them.
+/// Loops over a block of one row of logits, free of torch. Sums are float32 within short pieces and
+/// float64 across them.
 namespace plumb::kernels::rows {
 
 using Half = std::uint16_t;
 
-/// log sum exp(z); NaN if any z is NaN.
-double log_sum_exp(const float* z, std::int64_t size);
-/// Entropy of softmax(z), nats.
-double entropy(const float* z, double logsumexp, std::int64_t size);
-/// log sum p^2.
-double log_sum_squares(const float* z, double logsumexp, std::int64_t size);
-/// sum q (log q - log p).
-double kl_divergence(const float* q, float q_logsumexp, const float* p, float p_logsumexp,
-                     std::int64_t size);
+/// The running sums of a row, see LogitStatistics; the last three may be null.
+struct RunningSums {
+  double *highest, *total;
+  double *weighted, *squares, *cross;
+};
+
+/// @param others logits of the same words for `cross`, or null
+void add_logits(const float* logits, const float* others, std::int64_t size,
+                const RunningSums& sums);
 
 /// dlogprob * (onehot(target) - p) + dkl * (p - q)
-struct LogitGradient {
+struct LogitGradientRow {
   const float* logits;
   float logsumexp;
-  std::int64_t target;
+  std::int64_t target;  // column, outside 0 .. size - 1 where the target is in another block
   float dlogprob, dkl;
   const float* q_logits;  // null: dkl is not used
   float q_logsumexp;
   std::int64_t size;
 };
-void logit_gradient(const LogitGradient& task, float* gradient);
-void logit_gradient(const LogitGradient& task, Half* gradient);
+void logit_gradient(const LogitGradientRow& task, float* gradient);
+void logit_gradient(const LogitGradientRow& task, Half* gradient);
 
 }  // namespace plumb::kernels::rows

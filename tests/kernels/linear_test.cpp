@@ -95,6 +95,31 @@ TEST_CASE("strided rows, float32 rows and transposed packing give the same bits"
   CHECK(linear(x, transposed, {}, true).allclose(y, 0, 1e-5));
 }
 
+TEST_CASE("outputs and inputs taken in pieces add up to the whole", "[unit]") {
+  const auto precision = GENERATE(Precision::kFloat32, Precision::kBFloat16);
+  const auto implementation = GENERATE(Implementation::kBest, Implementation::kPortable);
+  const std::int64_t rows = GENERATE(1, 40);
+  const PackedWeight packed(random_tensor({100, 77}, 1), precision, implementation);
+  const at::Tensor x = random_tensor({rows, 77}, 2).to(type_of(precision));
+  const at::Tensor whole = linear(x, packed, {}, true);
+  for (const std::int64_t first : {0, 32, 64, 96}) {
+    const std::int64_t count = std::min<std::int64_t>(32, 100 - first);
+    const at::Tensor part = linear_outputs(x, packed, first, count);
+    if (implementation == Implementation::kBest) {
+      CHECK(part.equal(whole.narrow(1, first, count)));
+    } else {
+      CHECK(part.allclose(whole.narrow(1, first, count), 0, 1e-5));
+    }
+  }
+  at::Tensor sum = linear(x, packed, {}, true) * 0 + 1;
+  add_linear_inputs(sum, x.narrow(1, 0, 40), packed, 0);
+  add_linear_inputs(sum, x.narrow(1, 40, 37), packed, 40);
+  CHECK(sum.allclose(whole + 1, 0, 2e-5));
+  CHECK_THROWS_AS(linear_outputs(x, packed, 16, 32), InternalError);
+  CHECK_THROWS_AS(linear_outputs(x, packed, 96, 5), InternalError);
+  CHECK_THROWS_AS(add_linear_inputs(sum, x, packed, 2), InternalError);
+}
+
 TEST_CASE("repacking replaces every value", "[unit]") {
   const auto precision = GENERATE(Precision::kFloat32, Precision::kBFloat16);
   const bool transpose = GENERATE(false, true);
