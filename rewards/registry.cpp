@@ -32,16 +32,20 @@ const std::vector<RewardEntry>& reward_modules() {
   return entries;
 }
 
-std::unique_ptr<RewardModule> make_reward(const std::string& name, const OptionValues& values,
-                                          RewardContext& context) {
+const RewardEntry& find_reward(const std::string& name) {
   std::vector<std::string> names;
   for (const RewardEntry& entry : reward_modules()) {
-    if (entry.info.name == name) return entry.make(values, context);
+    if (entry.info.name == name) return entry;
     names.push_back(entry.info.name);
   }
   const std::string nearest = nearest_name(name, names);
   throw UsageError(cat("reward '", name, "': unknown; known rewards: ", join(names, ", "),
                        nearest.empty() ? "" : cat(" (did you mean ", nearest, "?)")));
+}
+
+std::unique_ptr<RewardModule> make_reward(const std::string& name, const OptionValues& values,
+                                          RewardContext& context) {
+  return find_reward(name).make(values, context);
 }
 
 std::vector<Option> reward_options() {

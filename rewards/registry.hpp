@@ -20,6 +20,9 @@ struct RewardEntry {
 /// All reward modules, by name.
 const std::vector<RewardEntry>& reward_modules();
 
+/// Throws UsageError for an unknown name, with the nearest one.
+const RewardEntry& find_reward(const std::string& name);
+
 /// Throws UsageError for an unknown name (with the nearest one) or bad options, DataError for a
 /// model that cannot be loaded. Models come from the context, which must outlive the call only.
 std::unique_ptr<RewardModule> make_reward(const std::string& name, const OptionValues& values,

@@ -94,6 +94,14 @@ std::optional<Run> find_run(const Database& db, const std::string& name) {
   return run;
 }
 
+bool remove_run_without_samples(Database& db, std::int64_t run_id) {
+  return db.prepare(
+               "DELETE FROM runs WHERE run_id=:run AND NOT EXISTS (SELECT 1 FROM samples "
+               "JOIN iterations USING(iteration_id) WHERE iterations.run_id=:run)")
+             .bind(run_id)
+             .run() == 1;
+}
+
 void set_run_status(Database& db, std::int64_t run_id, const std::string& status) {
   Statement update =
       db.prepare("UPDATE runs SET status=:status, finished_at=:finished_at WHERE run_id=:run");

@@ -93,7 +93,14 @@ const std::vector<std::string>& phase_names() {
 
 void run_loop(RunContext& context) {
   store_run_prompts(context);
-  const bool was_done = context.run.status == "done";
+  const auto last =
+      store::find_iteration(context.db, context.run.id, context.config.run.iterations);
+  const bool was_done = last && last->phase == "done";
+  if (!was_done) {
+    store::set_run_status(context.db, context.run.id, "running");
+    // A reward that cannot be made should say so before anything is sampled for it.
+    for (const std::string& name : context.config.score.modules) context.reward(name);
+  }
   const double start = monotonic_seconds();
   for (std::int64_t index = 0; index <= context.config.run.iterations; ++index) {
     finish_iteration(context, ensure_iteration(context, index), index > 0);

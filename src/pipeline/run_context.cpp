@@ -90,6 +90,7 @@ RunContext::~RunContext() = default;
 void RunContext::open_run(const std::string& phase) {
   const nlohmann::json wanted = to_json(config.values);
   std::optional<store::Run> found = store::find_run(db, config.run.name);
+  if (found && store::remove_run_without_samples(db, found->id)) found.reset();
   if (!found) {
     const std::int64_t id =
         store::create_run(db, config.run.name, config.run.seed, kVersion, wanted.dump());

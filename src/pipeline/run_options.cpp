@@ -56,6 +56,8 @@ RunConfig RunConfig::from(const OptionValues& values) {
   if (std::find(modules.begin(), modules.end(), config.primary_module()) == modules.end()) {
     throw UsageError(cat("score.primary = ", config.score.primary, ": is not among score.modules"));
   }
+  for (const std::string& module : modules) find_reward(module);
+  make_loss(config.loss, values);
   if (config.sampling.min_new_tokens > config.sampling.max_new_tokens) {
     throw UsageError(cat("rollout.min_new_tokens = ", config.sampling.min_new_tokens,
                          " exceeds rollout.max_new_tokens = ", config.sampling.max_new_tokens));

@@ -81,9 +81,33 @@ TEST_CASE("run: a second pair set stands beside the first over the same samples"
   CHECK(tiny.count(context.db, "SELECT count(*) FROM samples WHERE suite='train'") == 24);
 }
 
+TEST_CASE("run: unknown losses and rewards are refused before anything begins",
+          "[pipeline][unit]") {
+  TinyRun tiny;
+  CHECK_THROWS_WITH(tiny.config({"--loss.name=dop"}), Catch::Matchers::Contains("dpo"));
+  CHECK_THROWS_WITH(tiny.config({"--score.modules=r4", "--score.primary=r4"}),
+                    Catch::Matchers::Contains("did you mean r3"));
+}
+
+TEST_CASE("run: a run that has sampled nothing may begin anew with other options",
+          "[pipeline][unit]") {
+  TinyRun tiny;
+  {
+    RunContext context(tiny.config({"--data.heldout=6"}));
+    store_run_prompts(context);
+  }
+  RunContext context(tiny.config());
+  store_run_prompts(context);
+  CHECK(tiny.count(context.db, "SELECT count(*) FROM run_prompts WHERE use='heldout'") == 4);
+  CHECK(tiny.count(context.db, "SELECT count(*) FROM runs") == 1);
+}
+
 TEST_CASE("run: other options on a begun run are refused by name", "[pipeline][unit]") {
   TinyRun tiny;
-  { RunContext context(tiny.config()); }
+  {
+    RunContext context(tiny.config({"--run.iterations=1"}));
+    run_loop(context);
+  }
   CHECK_THROWS_WITH(RunContext(tiny.config({"--rollout.temperature=0.5"})),
                     Catch::Matchers::Contains("rollout.temperature = 0.5 (the run has 1)"));
   CHECK_NOTHROW(RunContext(tiny.config({"--run.iterations=3"})));
