@@ -33,7 +33,8 @@ struct CacheSpan {
 };
 
 /// out[g] = softmax(scale * query[g] . keys) . values over the tokens of both spans together;
-/// scores, softmax and sums in float32.
+/// scores, softmax and sums in float32, weights in the element type. Scores and sums run in the
+/// order of kernels::attention, so that both give a token the same bits (AVX-512).
 struct AttentionTask {
   const void* query;    // [group][head_dim], heads that share one kv head
   void* out;            // [group][head_dim], element type of the query
@@ -41,7 +42,11 @@ struct AttentionTask {
   std::int64_t offset;  // bytes from the start of a block to this layer and kv head
   std::int64_t group, head_dim;
   float scale;
+  float* scores;        // memory for [group][stride]
+  void* weights;        // memory for [group][stride], element type of the query
+  std::int64_t stride;  // at least attention_stride(tokens of both spans)
 };
+constexpr std::int64_t attention_stride(std::int64_t tokens) { return tokens + kCacheTokens; }
 
 /// For an even head_dim of at most kMaxHeadDim. Reads up to 64 bytes behind a block.
 using AttentionFunction = void (*)(const AttentionTask& task);

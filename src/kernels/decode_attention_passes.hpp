@@ -3,15 +3,27 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/attention_rows.hpp"
 #include "kernels/decode_attention.hpp"
 #include "kernels/vector16.hpp"
 
 namespace plumb::kernels {
 namespace {
 
-constexpr std::int64_t kMaxChunks = kMaxHeadDim / kLanes;
 constexpr int kHalves =
     static_cast<int>(kCacheTokens) / kLanes;  // vectors of scores a head and block
+
+/// Calls visit(head, tokens) for the blocks of both spans in order: the start of this layer's kv
+/// head in the block, and how many tokens it holds.
+template <class Visit>
+inline void for_each_block(const AttentionTask& task, const Visit& visit) {
+  for (const CacheSpan& span : task.spans) {
+    for (std::int64_t begin = 0, b = 0; begin < span.tokens; begin += kCacheTokens, ++b) {
+      visit(span.blocks[b] + task.offset,
+            span.tokens - begin < kCacheTokens ? span.tokens - begin : kCacheTokens);
+    }
+  }
+}
 
 /// float32 cache: one value a lane.
 struct Float32Cache {
@@ -31,22 +43,22 @@ struct Float32Cache {
       }
     }
   }
+  /// sum[h][c] += weights[h] . values of lanes dim + 16 c .., token by token.
   template <int kHeads, int kChunks>
-  static void values(const float (*weight)[kCacheTokens], const std::byte* values,
-                     std::int64_t tokens, std::int64_t head_dim, std::int64_t dim,
+  static void values(const AttentionTask& task, const float* const* weight, std::int64_t dim,
                      Float16 (&sum)[kHeads][kChunks]) {
-    const auto* v = reinterpret_cast<const float*>(values) + dim;
-    for (std::int64_t t = 0; t < tokens; ++t, v += head_dim) {
-#pragma GCC unroll 2
-      for (int c = 0; c < kChunks; ++c) {
-        const Float16 value = load(v + c * kLanes);
+    std::int64_t index = 0;
+    for_each_block(task, [&](const std::byte* head, std::int64_t tokens) {
+      const auto* v = reinterpret_cast<const float*>(head) + kCacheTokens * task.head_dim + dim;
+      for (std::int64_t t = 0; t < tokens; ++t, ++index, v += task.head_dim) {
 #pragma GCC unroll 4
-        for (int h = 0; h < kHeads; ++h) add_product(sum[h][c], value, weight[h][t]);
+        for (int c = 0; c < kChunks; ++c) {
+          const Float16 value = load(v + c * kLanes);
+#pragma GCC unroll 4
+          for (int h = 0; h < kHeads; ++h) add_product(sum[h][c], value, weight[h][index]);
+        }
       }
-    }
-  }
-  static void store_out(float* to, Float16 value, std::int64_t count) {
-    __builtin_memcpy(to, &value, static_cast<std::size_t>(count) * sizeof(float));
+    });
   }
 };
 
@@ -70,126 +82,120 @@ struct BFloat16Cache {
       }
     }
   }
+  /// The same by pairs of neighbouring tokens. Where the prefix has an odd number of tokens, a pair
+  /// holds its last one and the first after it, and so on: `waiting` is the half of a pair that
+  /// still lacks its neighbour.
   template <int kHeads, int kChunks>
-  static void values(const float (*weight)[kCacheTokens], const std::byte* values,
-                     std::int64_t tokens, std::int64_t head_dim, std::int64_t dim,
-                     Float16 (&sum)[kHeads][kChunks]) {
-    const auto* v = reinterpret_cast<const std::uint32_t*>(values) + dim;
-    for (std::int64_t t = 0; t < tokens; t += 2, v += head_dim) {
-#pragma GCC unroll 2
-      for (int c = 0; c < kChunks; ++c) {
-        const UInt16 pair = load(v + c * kLanes);
-        const Float16 even = low_bfloat16(pair), odd = high_bfloat16(pair);
+  static void values(const AttentionTask& task, const std::uint16_t* const* weight,
+                     std::int64_t dim, Float16 (&sum)[kHeads][kChunks]) {
+    std::int64_t index = 0;
+    bool is_waiting = false;
+    UInt16 waiting[kChunks]{};
+    const auto add = [&](const UInt16(&pair)[kChunks]) {
 #pragma GCC unroll 4
-        for (int h = 0; h < kHeads; ++h) {
-          add_product(sum[h][c], even, weight[h][t]);
-          add_product(sum[h][c], odd, weight[h][t + 1]);
-        }
+      for (int h = 0; h < kHeads; ++h) {
+        std::uint32_t weights;
+        __builtin_memcpy(&weights, weight[h] + index, sizeof weights);
+#pragma GCC unroll 4
+        for (int c = 0; c < kChunks; ++c) add_dot(sum[h][c], pair[c], weights);
       }
-    }
-  }
-  static void store_out(std::uint16_t* to, Float16 value, std::int64_t count) {
-    store_bfloat16(to, value, count);
+      index += 2;
+    };
+    for_each_block(task, [&](const std::byte* head, std::int64_t tokens) {
+      const auto* v =
+          reinterpret_cast<const std::uint32_t*>(head) + kCacheTokens * task.head_dim / 2 + dim;
+      for (std::int64_t t = 0; t < tokens; t += 2, v += task.head_dim) {
+        const bool is_pair = t + 1 < tokens;
+        UInt16 pair[kChunks];
+#pragma GCC unroll 4
+        for (int c = 0; c < kChunks; ++c) {
+          const UInt16 stored = load(v + c * kLanes);
+          pair[c] = is_waiting ? waiting[c] | (stored << 16U) : stored;
+          waiting[c] = is_waiting ? stored >> 16U : stored;
+        }
+        if (is_waiting || is_pair) add(pair);
+        is_waiting = is_waiting == is_pair;
+      }
+    });
+    if (is_waiting) add(waiting);
   }
 };
 
+/// Heads of one group, at most four: their accumulators stay in registers.
 template <class Cache, int kHeads>
 struct HeadGroup {
   using Value = typename Cache::Value;
-  const Value* query[kHeads];
-  Float16 sum[kHeads][kMaxChunks];  // of weight * value; the first chunks are in use
-  Float16 total[kHeads]{};          // of weights, by lane
-  float top[kHeads];                // largest score so far
-  alignas(64) float weight[kHeads][kCacheTokens];
+  const AttentionTask& task;
+  std::int64_t first;  // head
+  float* score[kHeads];
+  Value* weight[kHeads];
+  alignas(64) float sums[kHeads][kMaxHeadDim + kLanes];  // of weight * value
 
-  void block(const AttentionTask& task, const std::byte* head, std::int64_t tokens) {
-    Float16 score[kHeads][kHalves]{};
-    Cache::template scores<kHeads>(query, head, task.head_dim, score);
-    for (int h = 0; h < kHeads; ++h) weigh(h, score[h], task, tokens);
-    const std::byte* values =
-        head + kCacheTokens * task.head_dim * static_cast<std::int64_t>(sizeof(Value));
-    std::int64_t dim = 0;
-    for (; dim + 2 * kLanes <= task.head_dim; dim += 2 * kLanes)
-      add_values<2>(task, values, tokens, dim);
-    for (; dim < task.head_dim; dim += kLanes) add_values<1>(task, values, tokens, dim);
+  HeadGroup(const AttentionTask& whole, std::int64_t first_head) : task(whole), first(first_head) {
+    for (int h = 0; h < kHeads; ++h) {
+      score[h] = task.scores + (first + h) * task.stride;
+      weight[h] = static_cast<Value*>(task.weights) + (first + h) * task.stride;
+    }
   }
 
-  /// Turns scores into weights relative to the largest score so far, and rescales what was summed
-  /// before.
-  void weigh(int h, Float16 (&score)[kHalves], const AttentionTask& task, std::int64_t tokens) {
-    for (int half = 0; half < kHalves; ++half) {
-      const Int16 token = lane_numbers() + half * kLanes;
-      score[half] = choose(token < broadcast<IntPart>(static_cast<std::int32_t>(tokens)),
-                           score[half] * task.scale, broadcast(-__builtin_inff()));
+  void run() {
+    const std::int64_t tokens = score_all();
+    float totals[kHeads];
+    for (int h = 0; h < kHeads; ++h) {
+      totals[h] = rows::softmax(score[h], task.scale, tokens, tokens + tokens % 2, weight[h]).total;
     }
-    const float block_top = lane_maximum(larger(score[0], score[1]));
-    if (block_top > top[h]) {
-      const float correction = exponential(broadcast(top[h] - block_top))[0];
-      top[h] = block_top;
-      total[h] = total[h] * correction;
-      for (std::int64_t c = 0; c * kLanes < task.head_dim; ++c) sum[h][c] = sum[h][c] * correction;
+    std::int64_t dim = 0;
+    for (; dim + 4 * kLanes <= task.head_dim; dim += 4 * kLanes) sum_values<4>(dim);
+    for (; dim < task.head_dim; dim += kLanes) sum_values<1>(dim);
+    for (int h = 0; h < kHeads; ++h) {
+      rows::scaled(sums[h], 1.0F / totals[h], task.head_dim,
+                   static_cast<Value*>(task.out) + (first + h) * task.head_dim);
     }
-    for (int half = 0; half < kHalves; ++half) {
-      const Float16 e = exponential(score[half] - top[h]);
-      total[h] += e;
-      store(weight[h] + half * kLanes, e);
+  }
+
+ private:
+  /// Scores of all tokens, end to end. A block writes all its lanes; the next one or nobody reads
+  /// those behind its tokens.
+  std::int64_t score_all() {
+    const Value* query[kHeads];
+    for (int h = 0; h < kHeads; ++h) {
+      query[h] = static_cast<const Value*>(task.query) + (first + h) * task.head_dim;
     }
+    std::int64_t index = 0;
+    for_each_block(task, [&](const std::byte* head, std::int64_t tokens) {
+      Float16 block[kHeads][kHalves]{};
+      Cache::template scores<kHeads>(query, head, task.head_dim, block);
+      for (int h = 0; h < kHeads; ++h) {
+        for (int half = 0; half < kHalves; ++half) {
+          store(score[h] + index + half * kLanes, block[h][half]);
+        }
+      }
+      index += tokens;
+    });
+    return index;
   }
 
   template <int kChunks>
-  void add_values(const AttentionTask& task, const std::byte* values, std::int64_t tokens,
-                  std::int64_t dim) {
-    Float16 part[kHeads][kChunks];
-    const std::int64_t first = dim / kLanes;
-#pragma GCC unroll 4
+  void sum_values(std::int64_t dim) {
+    Float16 sum[kHeads][kChunks]{};
+    Cache::template values<kHeads, kChunks>(task, weight, dim, sum);
     for (int h = 0; h < kHeads; ++h) {
-      for (int c = 0; c < kChunks; ++c) part[h][c] = sum[h][first + c];
-    }
-    Cache::template values<kHeads, kChunks>(weight, values, tokens, task.head_dim, dim, part);
-#pragma GCC unroll 4
-    for (int h = 0; h < kHeads; ++h) {
-      for (int c = 0; c < kChunks; ++c) sum[h][first + c] = part[h][c];
+      for (int c = 0; c < kChunks; ++c) store(sums[h] + dim + c * kLanes, sum[h][c]);
     }
   }
 };
-
-template <class Cache, int kHeads>
-void attend_heads(const AttentionTask& task, std::int64_t first) {
-  using Value = typename Cache::Value;
-  HeadGroup<Cache, kHeads> heads;
-  for (int h = 0; h < kHeads; ++h) {
-    heads.query[h] = static_cast<const Value*>(task.query) + (first + h) * task.head_dim;
-    heads.top[h] = -__builtin_inff();
-    for (std::int64_t c = 0; c * kLanes < task.head_dim; ++c) heads.sum[h][c] = Float16{};
-  }
-  for (const CacheSpan& span : task.spans) {
-    for (std::int64_t begin = 0, b = 0; begin < span.tokens; begin += kCacheTokens, ++b) {
-      const std::int64_t tokens =
-          span.tokens - begin < kCacheTokens ? span.tokens - begin : kCacheTokens;
-      heads.block(task, span.blocks[b] + task.offset, tokens);
-    }
-  }
-  for (int h = 0; h < kHeads; ++h) {
-    const auto total = static_cast<float>(lane_sum(heads.total[h]));
-    Value* out = static_cast<Value*>(task.out) + (first + h) * task.head_dim;
-    for (std::int64_t d = 0; d < task.head_dim; d += kLanes) {
-      const std::int64_t count = task.head_dim - d < kLanes ? task.head_dim - d : kLanes;
-      Cache::store_out(out + d, heads.sum[h][d / kLanes] / total, count);
-    }
-  }
-}
 
 template <class Cache>
 void attend(const AttentionTask& task) {
   std::int64_t first = 0;
-  for (; first + 4 <= task.group; first += 4) attend_heads<Cache, 4>(task, first);
+  for (; first + 4 <= task.group; first += 4) HeadGroup<Cache, 4>(task, first).run();
   switch (task.group - first) {
     case 3:
-      return attend_heads<Cache, 3>(task, first);
+      return HeadGroup<Cache, 3>(task, first).run();
     case 2:
-      return attend_heads<Cache, 2>(task, first);
+      return HeadGroup<Cache, 2>(task, first).run();
     case 1:
-      return attend_heads<Cache, 1>(task, first);
+      return HeadGroup<Cache, 1>(task, first).run();
     default:
       return;
   }

@@ -67,6 +67,7 @@ PLUMB_LANES_OPERATOR(-)
 PLUMB_LANES_OPERATOR(*)
 PLUMB_LANES_OPERATOR(/)
 PLUMB_LANES_OPERATOR(&)
+PLUMB_LANES_OPERATOR(|)
 PLUMB_LANES_OPERATOR(<<)
 PLUMB_LANES_OPERATOR(>>)
 #undef PLUMB_LANES_OPERATOR
@@ -135,19 +136,6 @@ inline std::int64_t lane_sum(const Int16& value) {
   for (int lane = 0; lane < kLanes; ++lane) sum += value[lane];
   return sum;
 }
-inline float lane_maximum(const Float16& value) {
-  FloatPart top = value.part[0];
-#pragma GCC unroll 4
-  for (int i = 1; i < kParts; ++i) top = value.part[i] > top ? value.part[i] : top;
-  const IntPart numbers = lane_numbers().part[0];
-#pragma GCC unroll 4
-  for (int step = kPartLanes / 2; step > 0; step /= 2) {
-    const FloatPart other = __builtin_shuffle(top, numbers ^ step);
-    top = other > top ? other : top;
-  }
-  return top[0];
-}
-
 /// The two bfloat16 values of each lane.
 inline Float16 low_bfloat16(const UInt16& pairs) { return bits_as<FloatPart>(pairs << 16U); }
 inline Float16 high_bfloat16(const UInt16& pairs) {
@@ -164,16 +152,6 @@ inline void add_dot(Float16& sum, const UInt16& pairs, std::uint32_t pair) {
   add_product(sum, low_bfloat16(pairs), __builtin_bit_cast(float, pair << 16));
   add_product(sum, high_bfloat16(pairs), __builtin_bit_cast(float, pair & 0xFFFF0000U));
 #endif
-}
-
-/// Rounds to nearest, ties to even; NaN stays NaN. @param count lanes to write
-inline void store_bfloat16(std::uint16_t* to, const Float16& value, std::int64_t count) {
-  const UInt16 bits = bits_as<UIntPart>(value);
-  const UInt16 rounded = (bits + 0x7FFFU + ((bits >> 16U) & 1U)) >> 16U;
-  for (int lane = 0; lane < count; ++lane) {
-    const bool nan = (bits[lane] & 0x7FFFFFFFU) > 0x7F800000U;
-    to[lane] = static_cast<std::uint16_t>(nan ? 0x7FC0U : rounded[lane]);
-  }
 }
 
 /// e^x for x <= 88, relative error below 3e-7; 0 below -87. Taylor polynomial of degree 6 on |r| <=

@@ -3,7 +3,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
-#include <cmath>
+#include <algorithm>
+#include <vector>
 
 #include "core/error.hpp"
 
@@ -91,7 +92,12 @@ void CachedAttention::attend(std::int64_t layer, const T* qkv, T* out) const {
   const kernels::AttentionFunction attention = kernels::attention_function(sizeof(T));
   const std::int64_t group = shape_.heads / shape_.kv_heads;
   const auto shares = static_cast<std::int64_t>(shares_.size()) - 1;
+  std::int64_t longest = 0;
+  for (const CacheToken& token : tokens_) longest = std::max(longest, token.position() + 1);
+  const std::int64_t stride = kernels::attention_stride(longest);
   at::parallel_for(0, shares, 1, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> scores(static_cast<std::size_t>(group * stride));
+    std::vector<T> weights(scores.size());
     const std::int64_t last = shares_[static_cast<std::size_t>(end)];
     for (std::int64_t work = shares_[static_cast<std::size_t>(begin)]; work < last; ++work) {
       const std::int64_t i = work / shape_.kv_heads, head = work % shape_.kv_heads;
@@ -104,7 +110,10 @@ void CachedAttention::attend(std::int64_t layer, const T* qkv, T* out) const {
                  .offset = cache_.offset(layer, head),
                  .group = group,
                  .head_dim = shape_.head_dim,
-                 .scale = static_cast<float>(shape_.scale)});
+                 .scale = static_cast<float>(shape_.scale),
+                 .scores = scores.data(),
+                 .weights = weights.data(),
+                 .stride = stride});
     }
   });
 }

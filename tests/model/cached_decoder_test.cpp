@@ -66,7 +66,9 @@ TEST_CASE("cached decoding equals the full forward", "[unit][cached_decoder]") {
       const Decoder model(config, test::random_weights(config), precision, false);
       CachedDecoder cached(model);
       const Ids ids = test::random_ids(config, 90, 3);
-      const double bound = model.precision() == Precision::kFloat32 ? 1e-4 : 2e-2;
+      // Both run the same roundings in the same order in bfloat16: equal but for the last bits of
+      // the log-softmax, far below the 2e-2 that bfloat16 alone would allow.
+      const double bound = model.precision() == Precision::kFloat32 ? 1e-4 : 1e-5;
       for (const std::size_t prompt : {1U, 31U, 32U, 45U, 89U}) {
         const auto rows = static_cast<std::int64_t>(ids.size() - prompt + 1);
         CHECK(worst(cached_logprobs(cached, ids, prompt), full_logprobs(model, ids, rows)) < bound);

@@ -69,5 +69,21 @@ TEST_CASE("SmolLM2 greedy text equals transformers in float32", "[model][golden]
   }
 }
 
+TEST_CASE("SmolLM2 sampler log-probs equal the training forward in bfloat16", "[model]") {
+  if (!std::filesystem::exists(test::model_path("smollm2-135m-instruct"))) {
+    WARN("models/smollm2-135m-instruct is not there (scripts/setup fetches it): skipped");
+    return;
+  }
+  const Decoder model(smollm2().config, smollm2().weights, kernels::Precision::kBFloat16, false);
+  const auto golden = test::golden("smollm2_forward.json");
+  for (const auto& item : golden.at("greedy")) {
+    for (const std::size_t cut : {0, 1}) {  // prompts of even and odd length
+      std::vector<std::int32_t> prompt = item.at("prompt_ids");
+      prompt.resize(prompt.size() - cut);
+      CHECK(gap(model, prompt, greedy(model, prompt)).second < 1e-4);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace plumb
