@@ -14,9 +14,12 @@ class PairwiseLoss;
 struct LossChoice {
   std::string name = "dpo";
   std::vector<std::string> modifier;
+  std::string token_rewards = "treg";
   static void describe(auto& self, auto&& field) {
     field("name", self.name, "preference loss; `plumb list losses` shows all");
     field("modifier", self.modifier, "what changes the loss, innermost first: elr, treg, reweight");
+    field("token_rewards", self.token_rewards,
+          "reward module whose values per token a loss reads that needs them (modifier treg)");
   }
 };
 

@@ -55,6 +55,10 @@ std::vector<PairRow> active_pairs(const Database& db, std::int64_t pair_set_id) 
   return out;
 }
 
+void drop_pair(Database& db, std::int64_t pair_id, const std::string& reason) {
+  db.prepare("UPDATE pairs SET dropped=? WHERE pair_id=?").bind(reason, pair_id).run();
+}
+
 std::vector<PairSkip> pair_skips(const Database& db, std::int64_t pair_set_id) {
   Statement query =
       db.prepare("SELECT prompt_id, reason FROM pair_skips WHERE pair_set_id=? ORDER BY prompt_id");

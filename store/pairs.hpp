@@ -35,6 +35,8 @@ std::optional<PairSet> find_pair_set(const Database& db, std::int64_t iteration_
                                      const std::string& name);
 /// Pairs that are not dropped, by id.
 std::vector<PairRow> active_pairs(const Database& db, std::int64_t pair_set_id);
+/// Takes a pair out of training and keeps the reason.
+void drop_pair(Database& db, std::int64_t pair_id, const std::string& reason);
 std::vector<PairSkip> pair_skips(const Database& db, std::int64_t pair_set_id);
 
 /// Token offsets, half open; at most one of the two sides may be empty.

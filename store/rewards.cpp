@@ -99,6 +99,20 @@ std::vector<std::pair<std::int64_t, double>> scores(const Database& db, std::int
   return out;
 }
 
+std::optional<double> find_score(const Database& db, std::int64_t sample_id,
+                                 std::int64_t module_id) {
+  Statement query = db.prepare("SELECT score FROM rewards WHERE sample_id=? AND module_id=?");
+  if (!query.bind(sample_id, module_id).step()) return std::nullopt;
+  return query.optional_real(0);
+}
+
+std::vector<float> find_token_rewards(const Database& db, std::int64_t sample_id,
+                                      std::int64_t module_id) {
+  Statement query = db.prepare("SELECT vals FROM token_rewards WHERE sample_id=? AND module_id=?");
+  if (!query.bind(sample_id, module_id).step()) return {};
+  return unpack_floats(query.blob(0));
+}
+
 std::vector<RewardRow> rewards_of_sample(const Database& db, std::int64_t sample_id) {
   Statement query = db.prepare(
       "SELECT r.module_id, r.score, r.raw, r.components, r.error, r.latency_us, t.vals FROM "

@@ -33,6 +33,12 @@ std::vector<std::int64_t> unscored_samples(const Database& db, std::int64_t iter
 std::vector<std::pair<std::int64_t, double>> scores(const Database& db, std::int64_t iteration_id,
                                                     const std::string& suite,
                                                     std::int64_t module_id);
+/// Score of a sample by a module, if it has one.
+std::optional<double> find_score(const Database& db, std::int64_t sample_id,
+                                 std::int64_t module_id);
+/// Token values of a sample by a module, one a token; empty if there are none.
+std::vector<float> find_token_rewards(const Database& db, std::int64_t sample_id,
+                                      std::int64_t module_id);
 std::vector<RewardRow> rewards_of_sample(const Database& db, std::int64_t sample_id);
 
 }  // namespace plumb::store

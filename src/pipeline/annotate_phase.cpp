@@ -5,7 +5,9 @@
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "core/progress.hpp"
+#include "losses/registry.hpp"
 #include "pipeline/pair_data.hpp"
+#include "pipeline/pair_inputs.hpp"
 #include "pipeline/phases.hpp"
 #include "store/samples.hpp"
 
@@ -41,8 +43,14 @@ struct SamplerGap {
 void run_annotate_phase(RunContext& context, const store::Iteration& iteration) {
   expects(iteration.reference_checkpoint_id.has_value(), "an iteration with a reference");
   const std::int64_t reference = *iteration.reference_checkpoint_id;
-  const PairSelection selection = select_pairs(context, iteration);
+  const Needs needs = make_loss(context.config.loss, context.config.values)->needs();
+  PairSelection selection = select_pairs(context, iteration);
+  if (needs.token_rewards) {
+    annotate_token_rewards(context, selection.pairs);
+    selection = select_pairs(context, iteration);
+  }
   const std::vector<TrainingPair> pairs = load_pairs(context, selection.pairs);
+  if (needs.spans) annotate_spans(context, selection.pairs, pairs);
   const bool sampled_by_reference =
       iteration.policy_checkpoint_id == iteration.reference_checkpoint_id;
   Progress progress("reference log-probs", static_cast<std::int64_t>(pairs.size()), "pairs");

@@ -18,7 +18,8 @@ void run_rollout_phase(RunContext& context, const store::Iteration& iteration);
 /// Scores every response of the iteration, of all suites, by all modules.
 void run_score_phase(RunContext& context, const store::Iteration& iteration);
 void run_pair_phase(RunContext& context, const store::Iteration& iteration);
-/// Reference log-probs of the pairs' responses, once for each (sample, checkpoint).
+/// Reference log-probs of the pairs' responses, once for each (sample, checkpoint), and the key
+/// spans and token rewards that the loss reads.
 void run_annotate_phase(RunContext& context, const store::Iteration& iteration);
 void run_train_phase(RunContext& context, store::Iteration& iteration);
 /// Samples and scores the held-out prompts with the iteration's resulting policy and stores the

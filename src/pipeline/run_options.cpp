@@ -57,7 +57,8 @@ RunConfig RunConfig::from(const OptionValues& values) {
     throw UsageError(cat("score.primary = ", config.score.primary, ": is not among score.modules"));
   }
   for (const std::string& module : modules) find_reward(module);
-  make_loss(config.loss, values);
+  if (make_loss(config.loss, values)->needs().token_rewards)
+    find_reward(values.read<LossChoice>("loss").token_rewards);
   if (config.sampling.min_new_tokens > config.sampling.max_new_tokens) {
     throw UsageError(cat("rollout.min_new_tokens = ", config.sampling.min_new_tokens,
                          " exceeds rollout.max_new_tokens = ", config.sampling.max_new_tokens));

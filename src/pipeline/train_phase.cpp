@@ -10,8 +10,8 @@
 #include "core/progress.hpp"
 #include "losses/registry.hpp"
 #include "pipeline/pair_data.hpp"
+#include "pipeline/pair_inputs.hpp"
 #include "pipeline/phases.hpp"
-#include "store/samples.hpp"
 #include "store/training.hpp"
 #include "train/trainer.hpp"
 
@@ -27,19 +27,6 @@ std::int64_t peak_rss_bytes() {
 
 fs::path state_folder(const RunContext& context, const store::Iteration& iteration) {
   return context.folder / "training" / cat("iter-", iteration.index);
-}
-
-void add_reference(const RunContext& context, const std::vector<store::PairRow>& rows,
-                   std::int64_t reference, std::vector<TrainingPair>& pairs) {
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto chosen = store::find_reference_logps(context.db, rows[i].chosen_id, reference);
-    const auto rejected = store::find_reference_logps(context.db, rows[i].rejected_id, reference);
-    if (!chosen || !rejected)
-      throw UsageError(
-          cat("pair ", rows[i].id, ": has no reference log-probs; run `plumb annotate` first"));
-    pairs[i].chosen.ref_logps = chosen->values;
-    pairs[i].rejected.ref_logps = rejected->values;
-  }
 }
 
 /// What must hold before the first update; a violation means that training would be on wrong
@@ -126,8 +113,8 @@ void run_train_phase(RunContext& context, store::Iteration& iteration) {
   std::vector<TrainingPair> pairs = load_pairs(context, selection.pairs);
   const std::unique_ptr<PreferenceLoss> loss =
       make_loss(context.config.loss, context.config.values);
-  if (loss->needs().reference)
-    add_reference(context, selection.pairs, *iteration.reference_checkpoint_id, pairs);
+  add_loss_inputs(context, loss->needs(), *iteration.reference_checkpoint_id, selection.pairs,
+                  pairs);
   if (pairs.empty())
     throw DataError(cat("iteration ", iteration.index,
                         ": no pair is left to train on; see `plumb sql ",

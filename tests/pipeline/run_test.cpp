@@ -1,41 +1,16 @@
 #include <fstream>
 
-#include "config/config.hpp"
 #include "core/error.hpp"
-#include "core/log.hpp"
-#include "core/progress.hpp"
 #include "pipeline/loop.hpp"
 #include "pipeline/run_prompts.hpp"
-#include "support/files.hpp"
-#include "support/tiny_policy.hpp"
+#include "tiny_run.hpp"
 
 #include "support/catch.hpp"
 
 namespace plumb {
 namespace {
 
-/// A tiny run in a temporary folder.
-struct TinyRun {
-  test::TempDir dir;
-  TinyRun() {
-    log::set_quiet(true);
-    Progress::set_quiet(true);
-    test::write_tiny_policy(dir / "policy");
-    test::write_tiny_prompts(dir / "prompts.jsonl", 12);
-    test::write_tiny_config(dir / "tiny.ini", dir.path());
-  }
-  RunConfig config(const std::vector<std::string>& arguments = {}) const {
-    Config config(run_option_table());
-    config.load_file(dir / "tiny.ini");
-    config.load_command_line(arguments);
-    return RunConfig::from(config.values());
-  }
-  std::int64_t count(const store::Database& db, const std::string& sql) const {
-    auto query = db.prepare(sql);
-    query.step();
-    return query.integer(0);
-  }
-};
+using test::TinyRun;
 
 TEST_CASE("run: two iterations leave every row the loop promises", "[pipeline][unit]") {
   TinyRun tiny;
