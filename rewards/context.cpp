@@ -1,14 +1,23 @@
 #include "rewards/context.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/error.hpp"
 
 namespace plumb {
 
+const std::vector<std::string>& run_model_names() {
+  static const std::vector<std::string> names{"policy", "previous", "initial", "base", "reference"};
+  return names;
+}
+
 RewardContext::RewardContext(std::int64_t max_new_tokens, LocateModel locate,
-                             kernels::Precision precision)
-    : max_new_tokens_(max_new_tokens), locate_(std::move(locate)), precision_(precision) {
+                             kernels::Precision precision, at::Device device)
+    : max_new_tokens_(max_new_tokens),
+      locate_(std::move(locate)),
+      precision_(precision),
+      device_(device) {
   expects(max_new_tokens > 0, "a positive response length");
 }
 
@@ -28,20 +37,26 @@ std::shared_ptr<const Encoder> RewardContext::encoder(const std::string& model) 
   return loaded;
 }
 
-void RewardContext::share(const std::string& name, std::shared_ptr<const LanguageModel> model) {
-  const std::lock_guard lock(mutex_);
-  shared_[name] = std::move(model);
-}
+void RewardContext::share(ProvideModel run_models) { run_models_ = std::move(run_models); }
 
-std::shared_ptr<const LanguageModel> RewardContext::language_model(const std::string& model) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (const auto found = shared_.find(model); found != shared_.end()) return found->second;
+std::shared_ptr<const LanguageModel> RewardContext::language_model(const std::string& model,
+                                                                   const std::string& option) {
+  const auto& names = run_model_names();
+  if (std::find(names.begin(), names.end(), model) != names.end()) {
+    const auto shared = run_models_ ? run_models_(model) : nullptr;
+    if (shared) return shared;
+    throw UsageError(cat(option, " = ", model,
+                         ": names a model of a run, and there is no run here; give a folder, a "
+                         ".gguf file or a hub id (a folder of that name: ./",
+                         model, ")"));
   }
   const std::filesystem::path path = located(model);
+  if (run_models_) {
+    if (const auto shared = run_models_(path.string())) return shared;
+  }
   const std::lock_guard lock(mutex_);
   std::shared_ptr<const LanguageModel>& loaded = language_models_[path];
-  if (!loaded) loaded = load_language_model(path, precision_);
+  if (!loaded) loaded = load_language_model(path, precision_, device_);
   return loaded;
 }
 

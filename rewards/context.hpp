@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "model/encoder.hpp"
 #include "rewards/language_model.hpp"
@@ -16,23 +17,34 @@ namespace plumb {
 /// cache.
 using LocateModel = std::function<std::filesystem::path(const std::string&)>;
 
+/// Names by which options ask for a model of the run they belong to: policy (what the iteration
+/// samples from), previous (the same of the iteration before), initial or base (where the run
+/// began), reference (what the iteration's loss is anchored to).
+const std::vector<std::string>& run_model_names();
+
+/// The model of the run with one of these names, or whose files lie at a path; null if the run has
+/// no such model.
+using ProvideModel = std::function<std::shared_ptr<const LanguageModel>(const std::string&)>;
+
 /// What the reward modules of a run share: loaded models and facts about the policy. Safe to use
 /// from several threads.
 class RewardContext {
  public:
   /// @param max_new_tokens  longest response of the policy
-  /// @param precision       of language models that are loaded
+  /// @param precision, device  of language models that are loaded
   explicit RewardContext(std::int64_t max_new_tokens = 512, LocateModel locate = {},
-                         kernels::Precision precision = kernels::Precision::kFloat32);
+                         kernels::Precision precision = kernels::Precision::kFloat32,
+                         at::Device device = at::kCPU);
   std::int64_t max_new_tokens() const { return max_new_tokens_; }
   /// The encoder of a folder, loaded once. Throws DataError as Encoder::load does.
   std::shared_ptr<const Encoder> encoder(const std::string& model);
-  /// Offers a model that is already loaded, e.g. the run's reference policy, under a name that
-  /// options may use.
-  void share(const std::string& name, std::shared_ptr<const LanguageModel> model);
-  /// The shared model of this name, else the decoder LM at this place, loaded once. Throws
-  /// DataError.
-  std::shared_ptr<const LanguageModel> language_model(const std::string& model);
+  /// Offers the models of a run.
+  void share(ProvideModel run_models);
+  /// The run's model of this name, else the decoder LM at this place, loaded once.
+  /// @param option  what asks for it, for errors
+  /// Throws UsageError for a name of a run's model where there is no run, DataError.
+  std::shared_ptr<const LanguageModel> language_model(const std::string& model,
+                                                      const std::string& option = "model");
 
  private:
   std::filesystem::path located(const std::string& model) const;
@@ -40,9 +52,10 @@ class RewardContext {
   std::int64_t max_new_tokens_;
   LocateModel locate_;
   kernels::Precision precision_;
+  at::Device device_;
+  ProvideModel run_models_;
   std::mutex mutex_;
   std::map<std::filesystem::path, std::shared_ptr<const Encoder>> encoders_;
-  std::map<std::string, std::shared_ptr<const LanguageModel>> shared_;
   std::map<std::filesystem::path, std::shared_ptr<const LanguageModel>> language_models_;
 };
 

@@ -17,8 +17,9 @@ RewardInfo CreamReward::about() {
 
 std::unique_ptr<CreamReward> CreamReward::make(const Options& options, RewardContext& context) {
   return std::make_unique<CreamReward>(
-      options, context.language_model(options.model),
-      options.reference.empty() ? nullptr : context.language_model(options.reference));
+      options, context.language_model(options.model, "cream.model"),
+      options.reference.empty() ? nullptr
+                                : context.language_model(options.reference, "cream.reference"));
 }
 
 CreamReward::CreamReward(Options options, std::shared_ptr<const LanguageModel> model,

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/error.hpp"
-#include "core/hash.hpp"
 #include "core/strings.hpp"
 #include "model/checkpoint.hpp"
 
@@ -11,21 +10,6 @@ namespace plumb {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Hash of the weight files in the order of their names.
-std::string hash_of_weights(const fs::path& model) {
-  if (fs::is_regular_file(model)) return sha256_hex_of_file(model);
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(model)) {
-    const fs::path extension = entry.path().extension();
-    if (extension == ".safetensors" || extension == ".gguf") files.push_back(entry.path());
-  }
-  if (files.size() == 1) return sha256_hex_of_file(files.front());
-  std::sort(files.begin(), files.end());
-  Sha256 hash;
-  for (const fs::path& file : files) hash.update(sha256_hex_of_file(file));
-  return to_hex(hash.finish());
-}
 
 bool reads_as(const Tokenizer& tokenizer, std::span<const std::int32_t> ids,
               const std::string& text) {
@@ -56,11 +40,12 @@ void check_size(const Continuation& tokens, std::int64_t context) {
 }  // namespace
 
 std::shared_ptr<const LanguageModel> load_language_model(const fs::path& model,
-                                                         kernels::Precision precision) {
+                                                         kernels::Precision precision,
+                                                         at::Device device) {
   Checkpoint checkpoint = load_checkpoint(model.string());
   LanguageModel loaded;
   loaded.decoder =
-      std::make_shared<Decoder>(checkpoint.config, checkpoint.weights, precision, false);
+      std::make_shared<Decoder>(checkpoint.config, checkpoint.weights, precision, false, device);
   loaded.tokenizer = checkpoint.tokenizer;
   loaded.chat_template_jinja = checkpoint.chat_template_jinja;
   loaded.content_hash = hash_of_weights(model);
@@ -68,8 +53,8 @@ std::shared_ptr<const LanguageModel> load_language_model(const fs::path& model,
 }
 
 ChatTemplate chat_of(const LanguageModel& model, const std::string& name) {
-  return name == "auto" ? ChatTemplate::detect(model.chat_template_jinja)
-                        : ChatTemplate::named(name);
+  if (name != "auto") return ChatTemplate::named(name);
+  return model.chat ? *model.chat : ChatTemplate::detect(model.chat_template_jinja);
 }
 
 std::vector<std::string> chat_choices() {

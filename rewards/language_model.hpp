@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,13 +17,15 @@ namespace plumb {
 struct LanguageModel {
   std::shared_ptr<const Decoder> decoder;
   std::shared_ptr<const Tokenizer> tokenizer;
-  std::string chat_template_jinja;  // "" if the model has none
-  std::string content_hash;         // SHA-256 of the weights, hexadecimal
+  std::string chat_template_jinja;     // "" if the model has none
+  std::string content_hash;            // SHA-256 of the weights, hexadecimal
+  std::optional<ChatTemplate> chat{};  // format a run chose for it; none: the template's own
 };
 
 /// Loads a Hugging Face folder or a GGUF file for forward passes. Throws DataError.
 std::shared_ptr<const LanguageModel> load_language_model(const std::filesystem::path& model,
-                                                         kernels::Precision precision);
+                                                         kernels::Precision precision,
+                                                         at::Device device = at::kCPU);
 
 /// The chat format of this name, or with "auto" the model's own. Throws DataError if the model has
 /// none.

@@ -53,7 +53,7 @@ std::unique_ptr<TregReward> TregReward::make(const Options& options, RewardConte
   if (options.better == options.worse) {
     throw UsageError("treg.better and treg.worse are the same text");
   }
-  return std::make_unique<TregReward>(options, context.language_model(options.model));
+  return std::make_unique<TregReward>(options, context.language_model(options.model, "treg.model"));
 }
 
 TregReward::TregReward(Options options, std::shared_ptr<const LanguageModel> model)

@@ -31,6 +31,11 @@ struct Checkpoint {
 /// tried, and which command downloads a hub id.
 std::filesystem::path resolve_model(const std::string& model);
 
+/// SHA-256 in hexadecimal that identifies a model's weights: of the .gguf file, of
+/// model.safetensors, or of all shards in the order of their names.
+/// @param resolved  what resolve_model returned
+std::string hash_of_weights(const std::filesystem::path& resolved);
+
 /// Loads a decoder LM. Throws DataError (missing file, unknown architecture, missing or unexpected
 /// tensors listed together, ...).
 Checkpoint load_checkpoint(const std::string& model);

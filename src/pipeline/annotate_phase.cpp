@@ -46,7 +46,7 @@ void run_annotate_phase(RunContext& context, const store::Iteration& iteration) 
   const Needs needs = make_loss(context.config.loss, context.config.values)->needs();
   PairSelection selection = select_pairs(context, iteration);
   if (needs.token_rewards) {
-    annotate_token_rewards(context, selection.pairs);
+    annotate_token_rewards(context, iteration, selection.pairs);
     selection = select_pairs(context, iteration);
   }
   const std::vector<TrainingPair> pairs = load_pairs(context, selection.pairs);

@@ -223,7 +223,10 @@ void run_eval_phase(RunContext& context, const store::Iteration& iteration) {
 
   const std::optional<store::Iteration> zero = store::find_iteration(context.db, context.run.id, 0);
   expects(zero.has_value(), "an evaluated initial policy");
-  const std::int64_t module_id = context.reward(context.config.primary_module()).id;
+  const RunContext::Module& judge = context.reward(context.config.primary_module(), iteration);
+  const std::int64_t module_id = judge.id;
+  // A module that asks models of the run judges both sides of the comparison with the same ones.
+  if (!is_initial) score_missing(context, judge, *zero);
   for (const std::string& suite : suites(context)) {
     const SuiteResults own = load_suite(context, iteration.id, suite, module_id);
     const SuiteResults initial = is_initial ? own : load_suite(context, zero->id, suite, module_id);

@@ -99,7 +99,8 @@ void run_loop(RunContext& context) {
   if (!was_done) {
     store::set_run_status(context.db, context.run.id, "running");
     // A reward that cannot be made should say so before anything is sampled for it.
-    for (const std::string& name : context.config.score.modules) context.reward(name);
+    const store::Iteration first = current_iteration(context);
+    for (const std::string& name : context.config.score.modules) context.reward(name, first);
   }
   const double start = monotonic_seconds();
   for (std::int64_t index = 0; index <= context.config.run.iterations; ++index) {

@@ -108,9 +108,10 @@ void annotate_spans(RunContext& context, const std::vector<store::PairRow>& rows
                 tokens > 0 ? 100 * covered / tokens : 0, " % of their tokens"));
 }
 
-void annotate_token_rewards(RunContext& context, const std::vector<store::PairRow>& rows) {
+void annotate_token_rewards(RunContext& context, const store::Iteration& iteration,
+                            const std::vector<store::PairRow>& rows) {
   const std::string name = token_module(context);
-  const RunContext::Module& module = context.reward(name);
+  const RunContext::Module& module = context.reward(name, iteration);
   std::set<std::int64_t> missing;
   for (const store::PairRow& row : rows) {
     for (const std::int64_t id : {row.chosen_id, row.rejected_id}) {
@@ -146,15 +147,16 @@ void annotate_token_rewards(RunContext& context, const std::vector<store::PairRo
                   " gave no token values (see the column `error` of v_rewards)"));
 }
 
-void add_loss_inputs(RunContext& context, const Needs& needs, std::int64_t reference,
+void add_loss_inputs(RunContext& context, const Needs& needs, const store::Iteration& iteration,
                      const std::vector<store::PairRow>& rows, std::vector<TrainingPair>& pairs) {
   if (rows.empty()) return;
   const std::int64_t token_module_id =
-      needs.token_rewards ? context.reward(token_module(context)).id : 0;
+      needs.token_rewards ? context.reward(token_module(context), iteration).id : 0;
   const std::optional<std::int64_t> module_id =
       needs.rewards ? module_of_set(context, rows.front().pair_set_id) : std::nullopt;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (needs.reference) add_reference(context, reference, rows[i], pairs[i]);
+    if (needs.reference)
+      add_reference(context, *iteration.reference_checkpoint_id, rows[i], pairs[i]);
     if (needs.spans) add_spans(context, rows[i], pairs[i]);
     if (needs.token_rewards) add_token_rewards(context, token_module_id, rows[i], pairs[i]);
     if (needs.rewards) add_rewards(context, module_id, rows[i], pairs[i]);

@@ -19,11 +19,12 @@ void annotate_spans(RunContext& context, const std::vector<store::PairRow>& rows
 /// Scores the pairs' responses that lack token values by the module loss.token_rewards. A pair of
 /// which a response gets none is dropped with its reason. Throws UsageError if the module gives no
 /// token values at all.
-void annotate_token_rewards(RunContext& context, const std::vector<store::PairRow>& rows);
+void annotate_token_rewards(RunContext& context, const store::Iteration& iteration,
+                            const std::vector<store::PairRow>& rows);
 
 /// Fills in what `needs` asks for from the store. Throws UsageError for what is not there.
-/// @param reference  checkpoint of the reference log-probs
-void add_loss_inputs(RunContext& context, const Needs& needs, std::int64_t reference,
+/// @param iteration  whose reference the log-probs are under
+void add_loss_inputs(RunContext& context, const Needs& needs, const store::Iteration& iteration,
                      const std::vector<store::PairRow>& rows, std::vector<TrainingPair>& pairs);
 
 }  // namespace plumb

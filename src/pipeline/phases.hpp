@@ -15,7 +15,10 @@ void sample_suite(RunContext& context, const store::Iteration& iteration, const 
                   const SamplingOptions& sampling);
 
 void run_rollout_phase(RunContext& context, const store::Iteration& iteration);
-/// Scores every response of the iteration, of all suites, by all modules.
+/// Scores the responses of an iteration that a module has not scored, of all suites.
+void score_missing(RunContext& context, const RunContext::Module& module,
+                   const store::Iteration& iteration);
+/// The same by all modules.
 void run_score_phase(RunContext& context, const store::Iteration& iteration);
 void run_pair_phase(RunContext& context, const store::Iteration& iteration);
 /// Reference log-probs of the pairs' responses, once for each (sample, checkpoint), and the key

@@ -11,7 +11,7 @@
 #include "core/strings.hpp"
 #include "pipeline/model_setup.hpp"
 #include "pipeline/version.hpp"
-#include "store/rewards.hpp"
+#include "rewards/registry.hpp"
 
 namespace plumb {
 namespace fs = std::filesystem;
@@ -59,31 +59,20 @@ fs::path made_folder(const fs::path& folder) {
 
 }  // namespace
 
-std::string hash_of_model(const fs::path& resolved) {
-  if (fs::is_regular_file(resolved)) return sha256_hex_of_file(resolved);
-  if (fs::exists(resolved / "model.safetensors"))
-    return sha256_hex_of_file(resolved / "model.safetensors");
-  std::vector<fs::path> shards;
-  for (const auto& entry : fs::directory_iterator(resolved)) {
-    const std::string extension = entry.path().extension().string();
-    if (extension == ".safetensors" || extension == ".gguf") shards.push_back(entry.path());
-  }
-  if (shards.size() == 1) return sha256_hex_of_file(shards.front());
-  std::sort(shards.begin(), shards.end());
-  Sha256 hash;
-  for (const fs::path& shard : shards) hash.update(sha256_hex_of_file(shard));
-  return to_hex(hash.finish());
+nlohmann::json section_json(const OptionValues& values, const std::string& section) {
+  return to_json(values).value(section, nlohmann::json::object());
 }
 
 RunContext::RunContext(RunConfig config_, const std::string& phase)
     : config(std::move(config_)),
       folder(made_folder(folder_of(config))),
       db(store::Database::open_writer(folder / "run.db")),
-      precision_(choose_precision(config.run.dtype)) {
+      precision_(choose_precision(config.run.dtype)),
+      models_(db, folder, precision_, choose_device(config.run.device)) {
   if (config.run.threads > 0) at::set_num_threads(static_cast<int>(config.run.threads));
-  reward_context_ = std::make_unique<RewardContext>(config.sampling.max_new_tokens, resolve_model);
   open_run(phase);
   load_base();
+  rewards_ = std::make_unique<RunRewards>(*this);
 }
 RunContext::~RunContext() = default;
 
@@ -138,7 +127,7 @@ void RunContext::load_base() {
 
 std::int64_t RunContext::checkpoint_of_model(const std::string& model, const std::string& role) {
   const fs::path resolved = resolve_model(model);
-  const std::string hash = hash_of_model(resolved);
+  const std::string hash = hash_of_weights(resolved);
   if (const auto known = store::find_checkpoint(db, run.id, role, hash)) return known->id;
   if (role == "base") {
     auto other = db.prepare("SELECT sha256 FROM checkpoints WHERE run_id=? AND role='base'");
@@ -162,57 +151,37 @@ std::int64_t RunContext::reference_checkpoint(std::int64_t policy_checkpoint) {
   return checkpoint_of_model(config.run.reference, "reference");
 }
 
-std::unique_ptr<Decoder> RunContext::load_decoder(std::int64_t checkpoint_id, bool trainable) {
+Decoder& RunContext::trainable(std::int64_t checkpoint_id) {
+  rewards_->release_models();
+  return models_.trainable(checkpoint_id);
+}
+
+std::shared_ptr<const LanguageModel> RunContext::language_model(std::int64_t checkpoint_id) {
   const std::optional<store::CheckpointRow> row = store::find_checkpoint(db, checkpoint_id);
   expects(row.has_value(), "a stored checkpoint");
-  fs::path path = row->path;
-  if (path.is_relative() && !fs::exists(path)) path = folder / path;
-  const std::string hash = hash_of_model(path);
-  if (hash != row->sha256) {
-    throw DataError(cat(path.string(), ": its weights changed since they were saved (SHA-256 ",
-                        hash.substr(0, 12), "..., expected ", row->sha256.substr(0, 12),
-                        "...); restore the folder, or start a new run"));
-  }
-  const Checkpoint checkpoint = load_checkpoint(path.string());
-  return std::make_unique<Decoder>(checkpoint.config, checkpoint.weights, precision_, trainable,
-                                   choose_device(config.run.device));
+  LanguageModel model;
+  model.decoder = models_.frozen(checkpoint_id);
+  model.tokenizer = tokenizer_;
+  model.chat_template_jinja = chat_template_jinja_;
+  model.chat = chat_;
+  model.content_hash = row->sha256;
+  return std::make_shared<LanguageModel>(std::move(model));
 }
 
-Decoder& RunContext::trainable(std::int64_t checkpoint_id) {
-  if (trainable_id_ != checkpoint_id || !trainable_) {
-    drop_trainable();
-    trainable_ = load_decoder(checkpoint_id, true);
-    trainable_id_ = checkpoint_id;
-  }
-  return *trainable_;
-}
-
-void RunContext::drop_trainable() {
-  trainable_.reset();
-  trainable_id_ = 0;
-}
-
-const Decoder& RunContext::frozen(std::int64_t checkpoint_id) {
-  if (trainable_ && trainable_id_ == checkpoint_id) return *trainable_;
-  return separate(checkpoint_id);
-}
-
-const Decoder& RunContext::separate(std::int64_t checkpoint_id) {
-  if (frozen_id_ != checkpoint_id || !frozen_) {
-    frozen_.reset();
-    frozen_ = load_decoder(checkpoint_id, false);
-    frozen_id_ = checkpoint_id;
-  }
-  return *frozen_;
+std::shared_ptr<const LanguageModel> RunContext::initial_model_at(const std::string& path) {
+  if (path != fs::weakly_canonical(resolve_model(config.model.path)).string()) return nullptr;
+  LanguageModel model = *language_model(initial_checkpoint_);
+  model.chat.reset();
+  return std::make_shared<LanguageModel>(std::move(model));
 }
 
 store::CheckpointRow RunContext::save_policy(const fs::path& target) {
-  expects(trainable_ != nullptr, "a policy that was trained");
+  expects(models_.trained() != nullptr, "a policy that was trained");
   const at::ScalarType dtype = config.train.save_dtype == "float32" ? at::kFloat : at::kBFloat16;
   Checkpoint checkpoint;
   checkpoint.source = target;
   checkpoint.config = model_config_;
-  checkpoint.weights = trainable_->weights();
+  checkpoint.weights = models_.trained()->weights();
   checkpoint.tokenizer = tokenizer_;
   checkpoint.chat_template_jinja = chat_template_jinja_;
   std::error_code error;
@@ -226,19 +195,9 @@ store::CheckpointRow RunContext::save_policy(const fs::path& target) {
   return row;
 }
 
-const RunContext::Module& RunContext::reward(const std::string& name) {
-  for (const auto& [known, module] : rewards_) {
-    if (known == name) return module;
-  }
-  Module made;
-  made.module = make_reward(name, config.values, *reward_context_);
-  const RewardInfo info = made.module->info();
-  nlohmann::json options = to_json(config.values).value(name, nlohmann::json::object());
-  options["content_hash"] = made.module->content_hash();
-  options["unit"] = info.unit;
-  made.id = store::reward_module(db, {info.name, info.name, kVersion, options.dump()});
-  rewards_.emplace_back(name, std::move(made));
-  return rewards_.back().second;
+const RunContext::Module& RunContext::reward(const std::string& name,
+                                             const store::Iteration& iteration) {
+  return rewards_->module(name, iteration);
 }
 
 }  // namespace plumb

@@ -1,13 +1,15 @@
 #pragma once
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "model/checkpoint.hpp"
+#include "pipeline/run_models.hpp"
 #include "pipeline/run_options.hpp"
-#include "rewards/registry.hpp"
+#include "pipeline/run_rewards.hpp"
 #include "store/database.hpp"
 #include "store/prompts.hpp"
 #include "store/runs.hpp"
@@ -38,17 +40,23 @@ class RunContext {
   std::int64_t initial_checkpoint() const { return initial_checkpoint_; }
 
   /// The policy of a checkpoint with gradients. One is kept; asking for another one frees it.
+  /// Modules that hold models of the run let them go.
   Decoder& trainable(std::int64_t checkpoint_id);
   /// A model of a checkpoint for forward passes only; the trainable one if it holds these weights.
-  const Decoder& frozen(std::int64_t checkpoint_id);
+  const Decoder& frozen(std::int64_t checkpoint_id) { return *models_.frozen(checkpoint_id); }
   /// The same, but never the trainable one: its weights stay while the policy is trained.
-  const Decoder& separate(std::int64_t checkpoint_id);
+  const Decoder& separate(std::int64_t checkpoint_id) { return *models_.separate(checkpoint_id); }
+  RunModels& models() { return models_; }
+  /// A checkpoint as rewards ask it, with the run's tokenizer and chat format.
+  std::shared_ptr<const LanguageModel> language_model(std::int64_t checkpoint_id);
+  /// The initial policy if its files are at this path, with its own chat format; else null.
+  std::shared_ptr<const LanguageModel> initial_model_at(const std::string& path);
   kernels::Precision precision() const { return precision_; }
   /// Declares that the trainable policy now holds the weights of another checkpoint (after training
   /// and saving).
-  void trainable_is_now(std::int64_t checkpoint_id) { trainable_id_ = checkpoint_id; }
+  void trainable_is_now(std::int64_t checkpoint_id) { models_.trainable_is_now(checkpoint_id); }
   /// Forgets the trainable policy, so that the next use loads it from its files.
-  void drop_trainable();
+  void drop_trainable() { models_.drop_trainable(); }
   /// Writes the trainable policy as a Hugging Face folder. @return its row (path, hash, size), not
   /// yet stored
   store::CheckpointRow save_policy(const std::filesystem::path& target);
@@ -56,34 +64,27 @@ class RunContext {
   /// The checkpoint an iteration's loss is anchored to, by run.reference.
   std::int64_t reference_checkpoint(std::int64_t policy_checkpoint);
 
-  /// A reward module, made once, and its id in the store.
-  struct Module {
-    std::unique_ptr<RewardModule> module;
-    std::int64_t id = 0;
-  };
-  const Module& reward(const std::string& name);
+  /// A reward module as the iteration needs it, and its id in the store.
+  using Module = RunRewards::Module;
+  const Module& reward(const std::string& name, const store::Iteration& iteration);
 
  private:
   void open_run(const std::string& phase);
   void load_base();
   std::int64_t checkpoint_of_model(const std::string& model, const std::string& role);
-  std::unique_ptr<Decoder> load_decoder(std::int64_t checkpoint_id, bool trainable);
 
   kernels::Precision precision_;
+  RunModels models_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::optional<ChatTemplate> chat_;
   std::string chat_template_jinja_;
   std::vector<std::int32_t> end_ids_;
   ModelConfig model_config_;
   std::int64_t initial_checkpoint_ = 0;
-  std::unique_ptr<Decoder> trainable_, frozen_;
-  std::int64_t trainable_id_ = 0, frozen_id_ = 0;
-  std::unique_ptr<RewardContext> reward_context_;
-  std::vector<std::pair<std::string, Module>> rewards_;
+  std::unique_ptr<RunRewards> rewards_;
 };
 
-/// SHA-256 that identifies a model's weights: of the .gguf file, of model.safetensors, or of all
-/// shards in order.
-std::string hash_of_model(const std::filesystem::path& resolved);
+/// Effective options of a section as a JSON object.
+nlohmann::json section_json(const OptionValues& values, const std::string& section);
 
 }  // namespace plumb

@@ -113,8 +113,7 @@ void run_train_phase(RunContext& context, store::Iteration& iteration) {
   std::vector<TrainingPair> pairs = load_pairs(context, selection.pairs);
   const std::unique_ptr<PreferenceLoss> loss =
       make_loss(context.config.loss, context.config.values);
-  add_loss_inputs(context, loss->needs(), *iteration.reference_checkpoint_id, selection.pairs,
-                  pairs);
+  add_loss_inputs(context, loss->needs(), iteration, selection.pairs, pairs);
   if (pairs.empty())
     throw DataError(cat("iteration ", iteration.index,
                         ": no pair is left to train on; see `plumb sql ",

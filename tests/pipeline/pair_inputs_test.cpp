@@ -88,7 +88,7 @@ TEST_CASE("pair inputs: only paired responses get token rewards, one a token", "
   REQUIRE(pairs.size() >= 2);
   CHECK(tiny.count(context.db, "SELECT count(*) FROM token_rewards") ==
         2 * static_cast<std::int64_t>(pairs.size()));
-  add_loss_inputs(context, {.token_rewards = true}, 0, selection.pairs, pairs);
+  add_loss_inputs(context, {.token_rewards = true}, iteration, selection.pairs, pairs);
   for (const TrainingPair& pair : pairs) {
     REQUIRE(pair.chosen.token_rewards.size() == pair.chosen.ids.size());
     REQUIRE(pair.rejected.token_rewards.size() == pair.rejected.ids.size());
@@ -132,7 +132,7 @@ TEST_CASE("pair inputs: a pair of which a response gets no token values is dropp
     transaction.commit();
   }
   rows[0].rejected_id = id;
-  annotate_token_rewards(context, rows);
+  annotate_token_rewards(context, iteration, rows);
   const auto left = select_pairs(context, iteration).pairs;
   REQUIRE(left.size() == count - 1);
   CHECK(left[0].id == rows[1].id);

@@ -190,10 +190,23 @@ TEST_CASE("cream: log-likelihood ratios", "[rewards][cream][model]") {
   for (const Score& score : ratio) CHECK(*score.value == 0);
 }
 
-TEST_CASE("a shared model is found by its name", "[rewards][model]") {
-  RewardContext run;
-  run.share("reference", model());
+TEST_CASE("a run's model is found by its name, another one by its path", "[rewards][model]") {
+  RewardContext run(128,
+                    [](const std::string&) { return test::model_path("smollm2-135m-instruct"); });
+  run.share([](const std::string& name) { return name == "reference" ? model() : nullptr; });
   OptionValues values;
   CHECK(make_reward("treg", values, run)->content_hash() == model()->content_hash);
   CHECK(model()->content_hash.size() == 64);
+  CHECK(run.language_model("reference") == model());
+  CHECK(run.language_model("elsewhere") != model());
+}
+
+TEST_CASE("names of a run's models are refused where there is no run", "[rewards][unit]") {
+  RewardContext alone;
+  for (const std::string& name : run_model_names()) {
+    const std::string message = message_of([&] { alone.language_model(name, "cream.model"); });
+    CHECK(message.find("cream.model = " + name) != std::string::npos);
+    CHECK(message.find("no run here") != std::string::npos);
+  }
+  CHECK_THROWS_AS(make_reward("cream", OptionValues(), alone), UsageError);
 }
