@@ -1,5 +1,6 @@
-# plumb_module(<folder> SOURCES ... USES <folders> LIBS <targets> [TORCH])
-# Declares the static library of a folder. USES is both its link line and the list of folders it may include.
+# plumb_module(<folder> SOURCES ... USES <folders> [HEADERS <folders>] LIBS <targets> [TORCH])
+# Declares the static library of a folder. USES is both its link line and the list of folders it may include; HEADERS
+# are folders of which it includes interfaces that need no library.
 set_property(GLOBAL PROPERTY PLUMB_LAYERS "")
 
 function(plumb_target_name folder out)
@@ -9,7 +10,7 @@ function(plumb_target_name folder out)
 endfunction()
 
 function(plumb_module folder)
-  cmake_parse_arguments(M "TORCH" "" "SOURCES;USES;LIBS" ${ARGN})
+  cmake_parse_arguments(M "TORCH" "" "SOURCES;USES;HEADERS;LIBS" ${ARGN})
   plumb_target_name(${folder} target)
   add_library(${target} STATIC ${M_SOURCES})
   target_link_libraries(${target} PUBLIC plumb_flags)
@@ -23,7 +24,8 @@ function(plumb_module folder)
     target_precompile_headers(${target} REUSE_FROM plumb_torch_pch)
   endif()
   list(JOIN M_USES " " uses)
-  set_property(GLOBAL APPEND PROPERTY PLUMB_LAYERS "${folder}: ${folder} ${uses}")
+  list(JOIN M_HEADERS " " headers)
+  set_property(GLOBAL APPEND PROPERTY PLUMB_LAYERS "${folder}: ${folder} ${uses} ${headers}")
 endfunction()
 
 # Writes the layer table that tests/layers reads.

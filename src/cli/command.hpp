@@ -48,6 +48,7 @@ int generate_command(const Arguments& arguments);   // cmd_generate.cpp
 int tokenize_command(const Arguments& arguments);   // cmd_tokenize.cpp
 int logprobs_command(const Arguments& arguments);   // cmd_logprobs.cpp
 int embed_command(const Arguments& arguments);      // cmd_embed.cpp
+int serve_command(const Arguments& arguments);      // cmd_serve.cpp
 int sql_command(const Arguments& arguments);        // cmd_sql.cpp
 int list_command(const Arguments& arguments);       // cmd_list.cpp
 int doctor_command(const Arguments& arguments);     // cmd_doctor.cpp

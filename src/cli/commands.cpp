@@ -2,6 +2,7 @@
 
 #include "cli/command.hpp"
 #include "cli/command_options.hpp"
+#include "cli/serve_models.hpp"
 #include "core/error.hpp"
 #include "pipeline/run_options.hpp"
 
@@ -48,6 +49,8 @@ const std::vector<Command>& commands() {
        of<LogprobsOptions>, logprobs_command},
       {"embed", "[--model M] < LINES", "lines of text to {\"embedding\"}", of<EmbedOptions>,
        embed_command},
+      {"serve", "CONFIG [--section.key=value ...] [--dump-config]",
+       "reward-scoring service over HTTP", serve_option_table, serve_command},
       {"sql", "DB [QUERY | @name] [--format F] [--param=value ...]",
        "read-only SQL; @name runs a stock query, no query lists them", of<SqlOptions>, sql_command},
       {"list", "losses|rewards|templates|models|queries|options", "what there is to choose from",

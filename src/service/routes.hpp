@@ -1,0 +1,21 @@
+#pragma once
+#include <string>
+
+#include "service/dialect.hpp"
+
+namespace plumb::service {
+
+inline constexpr const char* kReloadRoute = "/v1/reload";
+
+/// GET routes that tell about the service.
+bool is_information_route(const std::string& path);
+/// Routes that need no access key.
+bool is_public_route(const std::string& path);
+
+/// GET /v1/models
+Reply models_reply(const ServedModels& models, const ServeOptions& options, std::int64_t created);
+/// GET /info
+Reply info_reply(const ServedModels& models, const ServeOptions& options,
+                 const std::string& version);
+
+}  // namespace plumb::service

@@ -1,0 +1,28 @@
+#pragma once
+#include <memory>
+#include <span>
+
+#include "service/score_cache.hpp"
+#include "service/served_models.hpp"
+
+namespace plumb::service {
+
+/// A score that was just computed.
+struct ScoreRecord {
+  const ServedModule* module;
+  const RewardSample* sample;
+  const Score* score;
+  std::int64_t latency_us;
+};
+
+/// Keeps scores beyond the process. Called by the compute thread. Throws DataError.
+class ScoreSink {
+ public:
+  virtual ~ScoreSink() = default;
+  /// One batch: all of it is kept or nothing.
+  virtual void add(std::span<const ScoreRecord> records) = 0;
+  /// Fills the cache with what was kept for these modules. Called before the first add().
+  virtual void recall(const ServedModels& models, ScoreCache& cache) = 0;
+};
+
+}  // namespace plumb::service

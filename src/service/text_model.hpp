@@ -1,0 +1,49 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rollout/request.hpp"
+#include "rollout/sampling.hpp"
+#include "text/chat_template.hpp"
+#include "text/tokenizer.hpp"
+
+namespace plumb::service {
+
+/// A token with its log-probability, nats, and the likeliest tokens at its place.
+struct TokenLogprob {
+  std::int32_t id = 0;
+  double logprob = 0;  // NaN for a first token, which nothing precedes
+  std::vector<std::pair<std::int32_t, double>> top;  // most likely first
+};
+
+/// A language model as the completion routes see it. Used by the compute thread alone, but for the
+/// facts about it.
+class TextModel {
+ public:
+  virtual ~TextModel() = default;
+  virtual std::string name() const = 0;
+  virtual const Tokenizer& tokenizer() const = 0;
+  virtual const ChatTemplate& chat() const = 0;
+  virtual std::int64_t max_length() const = 0;  // prompt + response, tokens
+
+  /// Log-probabilities of given tokens, each after those before it. @param top  likeliest tokens
+  /// wanted at each place
+  virtual std::vector<std::vector<TokenLogprob>> score(
+      std::span<const std::vector<std::int32_t>> sequences, std::int64_t top) = 0;
+
+  /// What a generation tells while it runs.
+  struct Listener {
+    /// The last token of this response is new. @return false to end the response here
+    std::function<bool(const RolloutResponse&)> token;
+    std::function<void(RolloutResponse&&)> done;
+  };
+  /// Samples until every response is done. Throws DataError for a prompt that does not fit.
+  virtual void generate(std::span<const RolloutRequest> requests, const SamplingOptions& sampling,
+                        std::uint64_t seed, const Listener& listener) = 0;
+};
+
+}  // namespace plumb::service
