@@ -39,8 +39,16 @@ void check(const DpoOptions& o, const std::string& section) {
         "label_smoothing",
         "has no effect on the chosen loss types; use cdpo for a smoothed sigmoid, or set it to 0");
   }
-  if (o.dpo_lambda != 1.0 && !any_type(o, &DpoType::reads_z)) {
-    reject("dpo_lambda", "has no effect on the chosen loss types; set it to 1");
+  const bool fixed = o.dpo_lambda_strategy == "fixed";
+  if ((o.dpo_lambda != 1.0 || !fixed) && !any_type(o, &DpoType::reads_z)) {
+    reject("dpo_lambda", "has no effect on the chosen loss types; set it to 1, fixed");
+  }
+  if (o.dpo_lambda != 1.0 && !fixed) {
+    reject("dpo_lambda", "has no effect with dpo_lambda_strategy = ", o.dpo_lambda_strategy,
+           ", which goes by dpo_lambda_min and dpo_lambda_max");
+  }
+  if (o.dpo_lambda_min > o.dpo_lambda_max) {
+    reject("dpo_lambda_min", o.dpo_lambda_min, " exceeds dpo_lambda_max = ", o.dpo_lambda_max);
   }
   if (o.use_weighting && any_type(o, &DpoType::coupled)) {
     reject("use_weighting", "aot and aot_unpaired sort over pairs and cannot be weighted");
@@ -100,6 +108,13 @@ at::Tensor policy_weight(const ResponseSide& side) {
 
 }  // namespace
 
+double shift_lambda(const DpoOptions& o, double progress) {
+  const double moved = (o.dpo_lambda_max - o.dpo_lambda_min) * progress;
+  if (o.dpo_lambda_strategy == "increase_linear") return o.dpo_lambda_min + moved;
+  if (o.dpo_lambda_strategy == "decrease_linear") return o.dpo_lambda_max - moved;
+  return o.dpo_lambda;
+}
+
 DpoLoss::DpoLoss(Options options, const std::string& section) : options_(std::move(options)) {
   check(options_, section);
 }
@@ -121,7 +136,8 @@ std::vector<TermInfo> DpoLoss::terms() const {
 }
 
 PairTerms DpoLoss::pair_terms(const PreferenceBatch& batch) const {
-  const DpoOptions& o = options_;
+  DpoOptions o = options_;
+  o.dpo_lambda = shift_lambda(o, batch.progress);
   const PairScores scores = pair_scores(batch, o);
   const std::optional<at::Tensor> label = soft_labels(batch);
   at::Tensor weight;
@@ -145,6 +161,9 @@ PairTerms DpoLoss::pair_terms(const PreferenceBatch& batch) const {
   if (any_type(o, &DpoType::imitates)) {
     metrics.add("nll_loss", scores.nll_w, static_cast<double>(batch.chosen.offsets.back()));
   }
+  if (o.dpo_lambda_strategy != "fixed")
+    metrics.add("dpo/lambda", o.dpo_lambda * static_cast<double>(batch.pairs()),
+                static_cast<double>(batch.pairs()));
   if (weight.defined()) metrics.add("wpo/weight", weight, static_cast<double>(batch.pairs()));
   out.metrics = metrics.take();
   return out;

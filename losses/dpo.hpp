@@ -22,6 +22,9 @@ struct DpoOptions {
   double ld_alpha = 1.0;
   bool use_weighting = false;
   double dpo_lambda = 1.0;
+  std::string dpo_lambda_strategy = "fixed";
+  double dpo_lambda_min = 0.5;
+  double dpo_lambda_max = 1.0;
   double discopop_tau = 0.05;
 
   static void describe(auto& self, auto&& field) {
@@ -43,6 +46,12 @@ struct DpoOptions {
           "WPO: weight pairs by how likely the policy is to say them");
     field("dpo_lambda", self.dpo_lambda, Range{0.0, 1.0},
           "DPO-Shift: factor on the rejected log-ratio; 1 turns it off");
+    field("dpo_lambda_strategy", self.dpo_lambda_strategy,
+          Choices{{"fixed", "increase_linear", "decrease_linear"}},
+          "DPO-Shift: dpo_lambda, or a factor that moves between dpo_lambda_min and dpo_lambda_max "
+          "over the steps of an iteration");
+    field("dpo_lambda_min", self.dpo_lambda_min, Range{0.0, 1.0}, "lower end of the factor");
+    field("dpo_lambda_max", self.dpo_lambda_max, Range{0.0, 1.0}, "upper end of the factor");
     field("discopop_tau", self.discopop_tau, Range{1e-6, 1e3}, "temperature of discopop's blend");
   }
 };
@@ -71,5 +80,8 @@ class DpoLoss : public PairwiseLoss {
  private:
   Options options_;
 };
+
+/// DPO-Shift's factor after a share of the training's steps. @param progress  in [0, 1]
+double shift_lambda(const DpoOptions& options, double progress);
 
 }  // namespace plumb

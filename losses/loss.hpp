@@ -23,16 +23,25 @@ struct ResponseSide {
   at::Tensor reward;         // [B] stored sequence reward                     Needs::rewards
 };
 
+/// Token counts of a pair that a term's divisor may count.
+struct PairSize {
+  std::int64_t prompt = 0, chosen = 0, baseline = 0;
+};
+
 /// What a loss may read. Parts that its needs() does not ask for may be undefined.
 struct PreferenceBatch {
   ResponseSide chosen, rejected;
+  ResponseSide baseline;  // gold answers: logps alone; no tokens where a pair has none
+                          // Needs::baseline
   at::Tensor label;  // [B] in [0, 1]: how sure it is that chosen beats rejected; undefined = all 1
   at::Tensor prompt_nll;  // [B] summed NLL of the prompt's tokens (ORPO), carries gradient
                           // Needs::prompt_nll
   std::vector<std::int64_t> prompt_lengths;  // [B]
   at::Tensor history;  // [B, 3] float64, LossOutput::history of the pair's last visit, zeros before
                        // Needs::history
+  double progress = 0.0;  // share of the training's optimizer steps that are done
   std::int64_t pairs() const { return static_cast<std::int64_t>(chosen.offsets.size()) - 1; }
+  PairSize size(std::int64_t pair) const;
 };
 
 /// Inputs beyond policy log-probs; the trainer computes only what a loss asks for.
@@ -44,21 +53,24 @@ struct Needs {
   bool spans = false;
   bool rewards = false;
   bool prompt_nll = false;
+  bool baseline = false;    // gold answers of the prompts
   bool history = false;     // what the loss wrote about the pair at its last visit
   bool whole_step = false;  // couples the pairs of an optimizer step: must see all of them at once
 };
 
 /// What one unit of a term's divisor is. The trainer divides every term once by its total over the
 /// optimizer step.
-enum class Per { kPair, kChosenToken, kResponse, kSequenceToken };
+enum class Per { kPair, kChosenToken, kResponse, kSequenceToken, kBaselineToken };
 struct TermInfo {
   std::string name;
   double weight = 1.0;
   Per per = Per::kPair;
 };
 
-/// What a batch adds to a term's divisor: pairs; tokens of the chosen responses; responses;
-/// predicted tokens of prompt and chosen response (all but the prompt's first).
+/// What a pair adds to a term's divisor: 1; tokens of the chosen response; 2; predicted tokens of
+/// prompt and chosen response (all but the prompt's first); tokens of the gold answer.
+std::int64_t units(Per per, const PairSize& pair);
+/// The same of all pairs of a batch.
 std::int64_t units(Per per, const PreferenceBatch& batch);
 
 /// A metric as sum and count, so that micro-batches add up exactly. Names follow TRL.

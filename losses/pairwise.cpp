@@ -39,48 +39,52 @@ void expect_batch(const Needs& needs, const PreferenceBatch& batch) {
       "as many chosen as rejected responses");
   expect_side(needs, batch.chosen);
   expect_side(needs, batch.rejected);
+  expects(!needs.baseline || (batch.baseline.offsets.size() == batch.chosen.offsets.size() &&
+                              batch.baseline.logps.defined()),
+          "the gold answers' log-probs");
   expects(!needs.rewards || (batch.chosen.reward.defined() && batch.rejected.reward.defined()),
           "a stored reward for every response");
   expects(!needs.prompt_nll || batch.prompt_nll.defined(), "the NLL of every prompt");
-  if (needs.history && !batch.history.defined()) {
-    throw UsageError(
-        "loss.modifier = elr: needs what it noted about each pair at its last visit; "
-        "pairs without that history cannot be trained with it");
-  }
+  expects(!needs.history || batch.history.defined(), "what was noted at each pair's last visit");
 }
 
 /// Divisor of each pair alone, at least 1. [B]
 at::Tensor own_units(Per per, const PreferenceBatch& batch) {
-  std::vector<double> own(static_cast<std::size_t>(batch.pairs()),
-                          per == Per::kResponse ? 2.0 : 1.0);
-  if (per == Per::kChosenToken || per == Per::kSequenceToken) {
-    for (std::size_t i = 0; i < own.size(); ++i) {
-      std::int64_t tokens = batch.chosen.offsets[i + 1] - batch.chosen.offsets[i];
-      if (per == Per::kSequenceToken) tokens += batch.prompt_lengths[i] - 1;
-      own[i] = static_cast<double>(std::max<std::int64_t>(tokens, 1));
-    }
-  }
+  std::vector<double> own;
+  for (std::int64_t i = 0; i < batch.pairs(); ++i)
+    own.push_back(static_cast<double>(std::max<std::int64_t>(units(per, batch.size(i)), 1)));
   return at::tensor(own, at::kDouble).to(batch.chosen.logps.device());
 }
 
 }  // namespace
 
-std::int64_t units(Per per, const PreferenceBatch& batch) {
-  const std::int64_t pairs = batch.pairs();
+PairSize PreferenceBatch::size(std::int64_t pair) const {
+  const auto tokens = [&](const ResponseSide& side) {
+    return side.offsets.empty() ? 0 : side.offsets[pair + 1] - side.offsets[pair];
+  };
+  return {prompt_lengths.empty() ? 0 : prompt_lengths[pair], tokens(chosen), tokens(baseline)};
+}
+
+std::int64_t units(Per per, const PairSize& pair) {
   switch (per) {
     case Per::kPair:
-      return pairs;
+      return 1;
     case Per::kResponse:
-      return 2 * pairs;
+      return 2;
     case Per::kChosenToken:
-      return batch.chosen.offsets.back();
-    case Per::kSequenceToken: {
-      std::int64_t tokens = batch.chosen.offsets.back();
-      for (const std::int64_t length : batch.prompt_lengths) tokens += length - 1;
-      return tokens;
-    }
+      return pair.chosen;
+    case Per::kSequenceToken:
+      return pair.prompt - 1 + pair.chosen;
+    case Per::kBaselineToken:
+      return pair.baseline;
   }
   throw InternalError("unknown divisor of a loss term");
+}
+
+std::int64_t units(Per per, const PreferenceBatch& batch) {
+  std::int64_t total = 0;
+  for (std::int64_t i = 0; i < batch.pairs(); ++i) total += units(per, batch.size(i));
+  return total;
 }
 
 LossOutput PairwiseLoss::operator()(const PreferenceBatch& batch) const {

@@ -21,28 +21,40 @@ RpoLoss::RpoLoss(Options options)
 
 bool RpoLoss::imitates() const { return options_.eta >= 1e-6; }
 
+Needs RpoLoss::needs() const {
+  Needs needs = dpo_.needs();
+  needs.baseline = imitates() && imitates_gold();
+  return needs;
+}
+
 std::vector<TermInfo> RpoLoss::terms() const {
   std::vector<TermInfo> infos = dpo_.terms();
   if (imitates()) {
     const double beta = options_.reduction == "sum" ? options_.beta : 1.0;
-    infos.push_back({"sft", options_.eta * beta,
-                     options_.reduction == "token_mean" ? Per::kChosenToken : Per::kPair});
+    const Per token = imitates_gold() ? Per::kBaselineToken : Per::kChosenToken;
+    infos.push_back(
+        {"sft", options_.eta * beta, options_.reduction == "token_mean" ? token : Per::kPair});
   }
   return infos;
 }
 
 PairTerms RpoLoss::pair_terms(const PreferenceBatch& batch) const {
   PairTerms out = dpo_.pair_terms(batch);
-  const at::Tensor nll = -response_sum(batch.chosen, batch.chosen.logps);
   MetricList metrics;
   if (imitates()) {
     const TermInfo info = terms().back();
-    out.values.push_back(options_.reduction == "seq_mean" ? nll / response_lengths(batch.chosen)
-                                                          : nll);
+    const ResponseSide& imitated = imitates_gold() ? batch.baseline : batch.chosen;
+    const at::Tensor nll = -response_sum(imitated, imitated.logps);
+    out.values.push_back(options_.reduction == "seq_mean" ? nll / response_lengths(imitated) : nll);
     metrics.add("rpo/sft_term", out.values.back() * info.weight,
                 static_cast<double>(units(info.per, batch)));
+    if (imitates_gold()) {
+      metrics.add("rpo/gold_nll_tokmean", nll, static_cast<double>(imitated.offsets.back()));
+      metrics.add("rpo/gold_share", nll != 0.0, static_cast<double>(batch.pairs()));
+    }
   }
-  metrics.add("rpo/nll_tokmean", nll, static_cast<double>(batch.chosen.offsets.back()));
+  metrics.add("rpo/nll_tokmean", -batch.chosen.logps,
+              static_cast<double>(batch.chosen.offsets.back()));
   for (Metric& metric : metrics.take()) out.metrics.push_back(std::move(metric));
   return out;
 }

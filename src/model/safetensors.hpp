@@ -20,8 +20,8 @@ TensorMap read_safetensors_folder(const std::filesystem::path& folder);
 std::string pickle_hint(const std::filesystem::path& folder);
 
 /// Writes a file as the reference library writes it (order, padded header, metadata {"format":
-/// "pt"}), tensor by tensor; the file appears whole or not at all. @param dtype  float32, float16
-/// or bfloat16, for every tensor
+/// "pt"}), tensor by tensor; the file appears whole or not at all. @param dtype  float64, float32,
+/// float16 or bfloat16, for every tensor
 /// @return SHA-256 of the file, hexadecimal
 std::string write_safetensors(const std::filesystem::path& file, const TensorMap& tensors,
                               at::ScalarType dtype);

@@ -65,7 +65,7 @@ PairLogps pair_logps(const Decoder& model, std::span<const TrainingPair* const> 
   const at::NoGradGuard no_grad;
   PairLogps out;
   for (const auto group : cut_by_tokens(pairs, token_budget)) {
-    const MicroBatch micro = make_micro_batch(group, false, model.device());
+    const MicroBatch micro = make_micro_batch(group, {}, model.device());
     const at::Tensor logps =
         model.token_stats(micro.batch, micro.rows).logprobs.to(at::kCPU, at::kFloat).contiguous();
     const std::vector<std::int64_t>& offsets = micro.rows.offsets;

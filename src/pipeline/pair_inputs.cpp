@@ -1,11 +1,13 @@
 #include "pipeline/pair_inputs.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "losses/registry.hpp"
 #include "losses/spans.hpp"
+#include "pipeline/run_prompts.hpp"
 #include "pipeline/scoring.hpp"
 #include "store/rewards.hpp"
 #include "store/samples.hpp"
@@ -74,6 +76,15 @@ void add_rewards(const RunContext& context, std::optional<std::int64_t> module_i
                          "again"));
   pair.chosen.reward = *chosen;
   pair.rejected.reward = *rejected;
+}
+
+/// The prompt's reference answer, unless there is none or it is too long.
+void add_gold(const RunContext& context, const store::PairRow& row, TrainingPair& pair) {
+  const std::optional<store::PromptRow> prompt = store::find_prompt(context.db, row.prompt_id);
+  if (!prompt || !prompt->reference_answer || prompt->reference_answer->empty()) return;
+  pair.baseline = answer_ids(context, *prompt->reference_answer);
+  const auto length = static_cast<std::int64_t>(pair.prompt.size() + pair.baseline.size());
+  if (length > context.config.train.max_length) pair.baseline.clear();
 }
 
 std::optional<std::int64_t> module_of_set(const RunContext& context, std::int64_t pair_set_id) {
@@ -160,6 +171,12 @@ void add_loss_inputs(RunContext& context, const Needs& needs, const store::Itera
     if (needs.spans) add_spans(context, rows[i], pairs[i]);
     if (needs.token_rewards) add_token_rewards(context, token_module_id, rows[i], pairs[i]);
     if (needs.rewards) add_rewards(context, module_id, rows[i], pairs[i]);
+    if (needs.baseline) add_gold(context, rows[i], pairs[i]);
+  }
+  if (needs.baseline) {
+    const auto with_gold = std::count_if(pairs.begin(), pairs.end(),
+                                         [](const auto& pair) { return !pair.baseline.empty(); });
+    log::info(cat("gold answers: for ", with_gold, " of ", pairs.size(), " pairs"));
   }
 }
 

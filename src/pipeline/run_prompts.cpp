@@ -164,6 +164,18 @@ std::vector<Message> messages_of(const store::PromptRow& prompt) {
   return messages;
 }
 
+std::vector<std::int32_t> answer_ids(const RunContext& context, const std::string& text) {
+  std::vector<std::int32_t> ids = context.tokenizer().encode(text);
+  const std::string mark = context.chat().end_of_turn();
+  const auto end = mark.empty() ? std::nullopt : context.tokenizer().find(mark);
+  if (end) {
+    ids.push_back(*end);
+  } else if (!context.end_ids().empty()) {
+    ids.push_back(context.end_ids().front());
+  }
+  return ids;
+}
+
 void store_run_prompts(RunContext& context) {
   const DataOptions& data = context.config.data;
   const std::int64_t iterations = context.config.run.iterations;

@@ -12,4 +12,7 @@ void store_run_prompts(RunContext& context);
 /// Messages of a stored prompt.
 std::vector<Message> messages_of(const store::PromptRow& prompt);
 
+/// Token ids of a whole answer from a file: its text and the chat format's end of turn (or EOS).
+std::vector<std::int32_t> answer_ids(const RunContext& context, const std::string& text);
+
 }  // namespace plumb

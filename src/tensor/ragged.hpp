@@ -41,6 +41,8 @@ class RaggedBuilder {
   /// Asks for the log-probs of all tokens of a segment that has a prefix (its first token is
   /// predicted by the prefix's last row), or of all tokens but the first of a segment without one.
   void want_logprobs(std::int64_t segment);
+  /// Counts a sequence of no tokens among the rows, where one is missing.
+  void want_nothing() { row_offsets_.push_back(static_cast<std::int64_t>(rows_.size())); }
   RaggedBatch batch(at::Device device = at::kCPU) const;
   TokenRows rows(at::Device device = at::kCPU) const;
   std::int64_t tokens() const { return static_cast<std::int64_t>(ids_.size()); }

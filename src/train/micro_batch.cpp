@@ -52,18 +52,26 @@ at::Tensor span_mask(std::span<const TrainingPair* const> pairs,
   return flat(mask, at::kByte, like).to(at::kBool);
 }
 
-ResponseSide make_side(const MicroBatch& micro, const TokenStats& stats, const Needs& needs,
-                       TrainingPair::Side TrainingPair::*side, std::int64_t first_sequence) {
+/// One sequence a pair, from `first_sequence` on: its policy log-probs.
+ResponseSide logps_side(const MicroBatch& micro, const TokenStats& stats,
+                        std::int64_t first_sequence) {
   const auto pairs = static_cast<std::int64_t>(micro.pairs.size());
   const std::int64_t begin = micro.rows.offsets[first_sequence];
-  const std::int64_t count = micro.rows.offsets[first_sequence + pairs] - begin;
-  const auto part = [&](const at::Tensor& values) {
-    return values.defined() ? values.narrow(0, begin, count) : at::Tensor();
-  };
   ResponseSide out;
   for (std::int64_t i = 0; i <= pairs; ++i)
     out.offsets.push_back(micro.rows.offsets[first_sequence + i] - begin);
-  out.logps = part(stats.logprobs);
+  out.logps = stats.logprobs.narrow(0, begin, out.offsets.back());
+  return out;
+}
+
+ResponseSide make_side(const MicroBatch& micro, const TokenStats& stats, const Needs& needs,
+                       TrainingPair::Side TrainingPair::*side, std::int64_t first_sequence) {
+  ResponseSide out = logps_side(micro, stats, first_sequence);
+  const auto part = [&](const at::Tensor& values) {
+    return values.defined()
+               ? values.narrow(0, micro.rows.offsets[first_sequence], out.offsets.back())
+               : at::Tensor();
+  };
   out.kl = part(stats.kl);
   out.square_logsum = part(stats.square_logsum);
   if (needs.reference)
@@ -101,22 +109,29 @@ std::vector<std::span<const TrainingPair* const>> cut_by_tokens(
   return groups;
 }
 
-MicroBatch make_micro_batch(std::span<const TrainingPair* const> pairs, bool with_prompts,
+MicroBatch make_micro_batch(std::span<const TrainingPair* const> pairs, const Needs& needs,
                             at::Device device) {
+  constexpr std::int64_t kNone = -1;
   RaggedBuilder builder;
-  std::vector<std::int64_t> prompts, chosen, rejected;
+  std::vector<std::int64_t> prompts, chosen, rejected, baseline;
+  const auto add = [&](const std::vector<std::int32_t>& ids) {
+    return ids.empty() ? kNone : builder.add(ids, prompts.back());
+  };
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const TrainingPair& pair = *pairs[i];
-    expects(!pair.prompt.empty() && !pair.chosen.ids.empty() && !pair.rejected.ids.empty(),
-            "a prompt and two responses of at least one token");
+    expects(!pair.prompt.empty() && !pair.chosen.ids.empty(),
+            "a prompt and a chosen response of at least one token");
     const bool same_prompt = i > 0 && pairs[i - 1]->prompt == pair.prompt;
     prompts.push_back(same_prompt ? prompts.back() : builder.add(pair.prompt));
-    chosen.push_back(builder.add(pair.chosen.ids, prompts.back()));
-    rejected.push_back(builder.add(pair.rejected.ids, prompts.back()));
+    chosen.push_back(add(pair.chosen.ids));
+    rejected.push_back(add(pair.rejected.ids));
+    if (needs.baseline) baseline.push_back(add(pair.baseline));
   }
-  for (const std::int64_t segment : chosen) builder.want_logprobs(segment);
-  for (const std::int64_t segment : rejected) builder.want_logprobs(segment);
-  if (with_prompts) {
+  for (const auto* side : {&chosen, &rejected, &baseline}) {
+    for (const std::int64_t segment : *side)
+      segment == kNone ? builder.want_nothing() : builder.want_logprobs(segment);
+  }
+  if (needs.prompt_nll) {
     for (const std::int64_t segment : prompts) builder.want_logprobs(segment);
   }
   return {pairs, builder.batch(device), builder.rows(device)};
@@ -142,6 +157,7 @@ PreferenceBatch make_preference_batch(const MicroBatch& micro, const TokenStats&
   PreferenceBatch batch;
   batch.chosen = make_side(micro, stats, needs, &TrainingPair::chosen, 0);
   batch.rejected = make_side(micro, stats, needs, &TrainingPair::rejected, pairs);
+  if (needs.baseline) batch.baseline = logps_side(micro, stats, 2 * pairs);
   std::vector<float> labels;
   for (const TrainingPair* pair : micro.pairs) {
     labels.push_back(static_cast<float>(pair->label));
@@ -149,13 +165,8 @@ PreferenceBatch make_preference_batch(const MicroBatch& micro, const TokenStats&
   }
   batch.label = flat(labels, at::kFloat, stats.logprobs);
   if (needs.prompt_nll) {
-    const std::int64_t begin = micro.rows.offsets[2 * pairs];
-    const std::vector<std::int64_t> all(micro.rows.offsets.begin() + 2 * pairs,
-                                        micro.rows.offsets.end());
-    std::vector<std::int64_t> offsets;
-    for (const std::int64_t offset : all) offsets.push_back(offset - begin);
-    batch.prompt_nll =
-        at::neg(segment_sum(stats.logprobs.narrow(0, begin, offsets.back()), offsets));
+    const ResponseSide prompts = logps_side(micro, stats, (needs.baseline ? 3 : 2) * pairs);
+    batch.prompt_nll = at::neg(segment_sum(prompts.logps, prompts.offsets));
   }
   return batch;
 }

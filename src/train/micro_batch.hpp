@@ -13,7 +13,7 @@ namespace plumb {
 /// token have one value a response token.
 struct TrainingPair {
   struct Side {
-    std::vector<std::int32_t> ids;  // response, at least one token
+    std::vector<std::int32_t> ids;  // response; none where a loss reads no such side
     std::vector<float> ref_logps;   // nats
     std::vector<float> token_rewards;
     std::vector<std::pair<std::int64_t, std::int64_t>> spans;  // half-open token ranges
@@ -22,11 +22,17 @@ struct TrainingPair {
   std::int64_t id = 0;
   std::vector<std::int32_t> prompt;  // at least one token
   Side chosen, rejected;
+  std::vector<std::int32_t> baseline;  // gold answer; empty: none
   double label = 1.0;
 
-  /// Tokens of one forward pass over prompt, chosen and rejected.
+  /// Tokens of one forward pass over prompt and responses.
   std::int64_t tokens() const {
-    return static_cast<std::int64_t>(prompt.size() + chosen.ids.size() + rejected.ids.size());
+    return static_cast<std::int64_t>(prompt.size() + chosen.ids.size() + rejected.ids.size() +
+                                     baseline.size());
+  }
+  PairSize size() const {
+    return {static_cast<std::int64_t>(prompt.size()), static_cast<std::int64_t>(chosen.ids.size()),
+            static_cast<std::int64_t>(baseline.size())};
   }
 };
 
@@ -34,7 +40,8 @@ struct TrainingPair {
 struct MicroBatch {
   std::span<const TrainingPair* const> pairs;
   RaggedBatch batch;
-  TokenRows rows;  // all chosen responses, then all rejected ones, then (if asked) the prompts
+  // all chosen responses, then all rejected ones, then (if asked) the gold answers, the prompts
+  TokenRows rows;
 };
 
 /// Cuts pairs, in their order, into groups of at most `token_budget` tokens (at least one pair
@@ -42,7 +49,7 @@ struct MicroBatch {
 std::vector<std::span<const TrainingPair* const>> cut_by_tokens(
     std::span<const TrainingPair* const> pairs, std::int64_t token_budget);
 
-MicroBatch make_micro_batch(std::span<const TrainingPair* const> pairs, bool with_prompts,
+MicroBatch make_micro_batch(std::span<const TrainingPair* const> pairs, const Needs& needs,
                             at::Device device);
 
 /// Policy-side quantities of a micro-batch, and what the loss asked for of the pairs' stored

@@ -2,8 +2,10 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/dot.h>
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
@@ -14,6 +16,7 @@
 #include "core/error.hpp"
 #include "core/rng.hpp"
 #include "kernels/adamw.hpp"
+#include "train/join_batches.hpp"
 #include "train/schedule.hpp"
 #include "train/training_state.hpp"
 
@@ -22,25 +25,9 @@ namespace {
 
 /// The divisor of a loss term: its total over the pairs of an optimizer step.
 double total_of(Per per, std::span<const TrainingPair* const> pairs) {
-  double total = 0.0;
-  for (const TrainingPair* pair : pairs) {
-    const auto chosen = static_cast<double>(pair->chosen.ids.size());
-    switch (per) {
-      case Per::kPair:
-        total += 1.0;
-        break;
-      case Per::kResponse:
-        total += 2.0;
-        break;
-      case Per::kChosenToken:
-        total += chosen;
-        break;
-      case Per::kSequenceToken:
-        total += static_cast<double>(pair->prompt.size()) - 1.0 + chosen;
-        break;
-    }
-  }
-  return total;
+  std::int64_t total = 0;
+  for (const TrainingPair* pair : pairs) total += units(per, pair->size());
+  return static_cast<double>(total);
 }
 
 /// Sums and counts of metrics by name, in order of first appearance.
@@ -76,55 +63,6 @@ double largest_gap(const ResponseSide& side) {
   return (side.logps.detach() - side.ref_logps).abs().max().item<double>();
 }
 
-at::Tensor join(const std::vector<PreferenceBatch>& parts, ResponseSide PreferenceBatch::*side,
-                at::Tensor ResponseSide::*member) {
-  std::vector<at::Tensor> all;
-  for (const PreferenceBatch& part : parts) all.push_back((part.*side).*member);
-  return all.front().defined() ? at::cat(all) : at::Tensor();
-}
-
-ResponseSide join_side(const std::vector<PreferenceBatch>& parts,
-                       ResponseSide PreferenceBatch::*side) {
-  ResponseSide out;
-  out.offsets = {0};
-  for (const PreferenceBatch& part : parts) {
-    const std::vector<std::int64_t>& offsets = (part.*side).offsets;
-    const std::int64_t base = out.offsets.back();
-    for (std::size_t i = 1; i < offsets.size(); ++i) out.offsets.push_back(base + offsets[i]);
-  }
-  for (const auto member : {&ResponseSide::logps, &ResponseSide::ref_logps, &ResponseSide::kl,
-                            &ResponseSide::square_logsum, &ResponseSide::token_rewards,
-                            &ResponseSide::span_mask, &ResponseSide::reward}) {
-    out.*member = join(parts, side, member);
-  }
-  return out;
-}
-
-/// The micro-batches of a step as one batch, for losses that couple its pairs.
-PreferenceBatch join_batches(const std::vector<PreferenceBatch>& parts) {
-  PreferenceBatch out;
-  out.chosen = join_side(parts, &PreferenceBatch::chosen);
-  out.rejected = join_side(parts, &PreferenceBatch::rejected);
-  std::vector<at::Tensor> labels, prompt_nll;
-  for (const PreferenceBatch& part : parts) {
-    labels.push_back(part.label);
-    if (part.prompt_nll.defined()) prompt_nll.push_back(part.prompt_nll);
-    out.prompt_lengths.insert(out.prompt_lengths.end(), part.prompt_lengths.begin(),
-                              part.prompt_lengths.end());
-  }
-  out.label = at::cat(labels);
-  if (!prompt_nll.empty()) out.prompt_nll = at::cat(prompt_nll);
-  return out;
-}
-
-/// The differentiable inputs of a batch.
-std::vector<at::Tensor*> differentiable(PreferenceBatch& batch) {
-  std::vector<at::Tensor*> all{&batch.chosen.logps, &batch.rejected.logps, &batch.chosen.kl,
-                               &batch.rejected.kl, &batch.prompt_nll};
-  std::erase_if(all, [](const at::Tensor* tensor) { return !tensor->defined(); });
-  return all;
-}
-
 }  // namespace
 
 struct Trainer::Impl {
@@ -136,6 +74,8 @@ struct Trainer::Impl {
   const Decoder* reference;
   std::int64_t steps_per_epoch, total, done = 0;
   std::vector<at::Tensor> first_moments, second_moments;  // one per parameter
+  std::vector<std::pair<at::Tensor, at::Tensor>> noted;   // indices and history of the running step
+  at::Tensor history;  // [pairs, 3] float64, what the loss noted of each pair; Needs::history
 
   Impl(Decoder& policy_, const PreferenceLoss& loss_, const TrainOptions& options_,
        std::span<const TrainingPair> pairs_, std::uint64_t order_seed_, const Decoder* reference_)
@@ -153,6 +93,24 @@ struct Trainer::Impl {
       first_moments.push_back(at::zeros_like(parameter.value));
       second_moments.push_back(at::zeros_like(parameter.value));
     }
+    if (loss.needs().history) history = at::zeros({count, 3}, at::kDouble);
+  }
+
+  /// What the loss reads of a micro-batch.
+  PreferenceBatch batch_of(const MicroBatch& micro, const Needs& needs,
+                           MetricTotals& metrics) const {
+    PreferenceBatch batch = make_preference_batch(micro, stats_of(micro, needs, metrics), needs);
+    batch.progress = static_cast<double>(done) / static_cast<double>(total);
+    if (needs.history)
+      batch.history = history.index_select(0, indices_of(micro.pairs)).to(policy.device());
+    return batch;
+  }
+
+  /// Places of pairs in `pairs`. [B] int64
+  at::Tensor indices_of(std::span<const TrainingPair* const> which) const {
+    std::vector<std::int64_t> indices;
+    for (const TrainingPair* pair : which) indices.push_back(pair - pairs.data());
+    return at::tensor(indices, at::kLong);
   }
 
   /// The pairs of a step: each epoch is a fresh permutation cut into batches.
@@ -187,8 +145,9 @@ struct Trainer::Impl {
   }
 
   void record(const Weighed& weighed, const PreferenceBatch& batch,
-              std::span<const TrainingPair* const> own, StepResult& result,
-              MetricTotals& metrics) const {
+              std::span<const TrainingPair* const> own, StepResult& result, MetricTotals& metrics) {
+    if (weighed.output.history.defined())
+      noted.emplace_back(indices_of(own), weighed.output.history.detach().to(at::kCPU));
     result.loss += weighed.total.item<double>();
     for (const Metric& metric : weighed.output.metrics)
       metrics.add(metric.name, metric.sum, metric.count);
@@ -222,10 +181,9 @@ struct Trainer::Impl {
   void accumulate_separately(std::span<const TrainingPair* const> step_pairs, const Needs& needs,
                              StepResult& result, MetricTotals& metrics) {
     for (const auto group : cut_by_tokens(step_pairs, options.micro_batch_tokens)) {
-      const MicroBatch micro = make_micro_batch(group, needs.prompt_nll, policy.device());
+      const MicroBatch micro = make_micro_batch(group, needs, policy.device());
       result.tokens += micro.batch.tokens();
-      const PreferenceBatch batch =
-          make_preference_batch(micro, stats_of(micro, needs, metrics), needs);
+      const PreferenceBatch batch = batch_of(micro, needs, metrics);
       const Weighed weighed = weigh(batch, step_pairs);
       record(weighed, batch, group, result, metrics);
       check_finite(weighed.total.item<double>(), "loss", group);
@@ -242,8 +200,7 @@ struct Trainer::Impl {
     {
       const at::NoGradGuard no_grad;
       for (const auto group : groups) {
-        const MicroBatch micro = make_micro_batch(group, needs.prompt_nll, policy.device());
-        parts.push_back(make_preference_batch(micro, stats_of(micro, needs, metrics), needs));
+        parts.push_back(batch_of(make_micro_batch(group, needs, policy.device()), needs, metrics));
       }
     }
     PreferenceBatch whole = join_batches(parts);
@@ -256,9 +213,9 @@ struct Trainer::Impl {
     std::vector<std::int64_t> used(differentiable(whole).size(), 0);
     MetricTotals ignored;
     for (const auto group : groups) {
-      const MicroBatch micro = make_micro_batch(group, needs.prompt_nll, policy.device());
+      const MicroBatch micro = make_micro_batch(group, needs, policy.device());
       result.tokens += micro.batch.tokens();
-      PreferenceBatch batch = make_preference_batch(micro, stats_of(micro, needs, ignored), needs);
+      PreferenceBatch batch = batch_of(micro, needs, ignored);
       at::Tensor surrogate;
       const std::vector<at::Tensor*> inputs = differentiable(batch),
                                      sources = differentiable(whole);
@@ -299,6 +256,7 @@ StepResult Trainer::step() {
   StepResult result;
   MetricTotals metrics;
   s.policy.zero_gradients();
+  s.noted.clear();
   if (needs.whole_step) {
     s.accumulate_together(step_pairs, needs, result, metrics);
   } else {
@@ -327,6 +285,7 @@ StepResult Trainer::step() {
                    s.second_moments[i], update);
   }
   s.policy.refresh();
+  for (const auto& [indices, values] : s.noted) s.history.index_copy_(0, indices, values);
 
   ++s.done;
   result.step = s.done;
@@ -339,7 +298,7 @@ void Trainer::save_state(const std::filesystem::path& folder) const {
   const Impl& s = *impl_;
   write_training_state(folder,
                        {s.done, s.total, s.order_seed, static_cast<std::int64_t>(s.pairs.size())},
-                       s.policy.parameters(), s.first_moments, s.second_moments);
+                       s.policy.parameters(), s.first_moments, s.second_moments, s.history);
 }
 
 void Trainer::load_state(const std::filesystem::path& folder) {
@@ -347,7 +306,7 @@ void Trainer::load_state(const std::filesystem::path& folder) {
   const TrainingPosition expected{0, s.total, s.order_seed,
                                   static_cast<std::int64_t>(s.pairs.size())};
   s.done = read_training_state(folder, expected, s.policy.parameters(), s.first_moments,
-                               s.second_moments);
+                               s.second_moments, s.history);
   s.policy.refresh();
 }
 

@@ -11,6 +11,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kTensors = "state.safetensors";
+constexpr const char* kHistory = "history.safetensors";
 constexpr const char* kPosition = "position.json";
 
 nlohmann::json to_json(const TrainingPosition& position) {
@@ -21,13 +22,13 @@ nlohmann::json to_json(const TrainingPosition& position) {
 }
 
 void copy_into(at::Tensor& target, const TensorMap& tensors, const std::string& name,
-               const fs::path& folder) {
+               const fs::path& file) {
   const auto found = tensors.find(name);
   if (found == tensors.end() || found->second.sizes() != target.sizes() ||
-      found->second.scalar_type() != at::kFloat) {
-    throw DataError(
-        cat((folder / kTensors).string(), ": holds no float32 tensor '", name,
-            "' of the policy's shape; remove the folder to train the iteration from its start"));
+      found->second.scalar_type() != target.scalar_type()) {
+    throw DataError(cat(file.string(), ": holds no tensor '", name,
+                        "' of the expected type and shape; remove the folder to train the "
+                        "iteration from its start"));
   }
   target.copy_(found->second);
 }
@@ -37,7 +38,8 @@ void copy_into(at::Tensor& target, const TensorMap& tensors, const std::string& 
 void write_training_state(const fs::path& folder, const TrainingPosition& position,
                           const std::vector<NamedParameter>& parameters,
                           const std::vector<at::Tensor>& first_moments,
-                          const std::vector<at::Tensor>& second_moments) {
+                          const std::vector<at::Tensor>& second_moments,
+                          const at::Tensor& history) {
   TensorMap tensors;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     tensors["weight." + parameters[i].name] = parameters[i].value;
@@ -48,6 +50,7 @@ void write_training_state(const fs::path& folder, const TrainingPosition& positi
   fs::remove_all(part);
   fs::create_directories(part);
   write_safetensors(part / kTensors, tensors, at::kFloat);
+  if (history.defined()) write_safetensors(part / kHistory, {{"history", history}}, at::kDouble);
   write_file_atomically(part / kPosition, to_json(position).dump());
   replace_folder(part, folder);
 }
@@ -55,7 +58,7 @@ void write_training_state(const fs::path& folder, const TrainingPosition& positi
 std::int64_t read_training_state(const fs::path& folder, const TrainingPosition& expected,
                                  std::vector<NamedParameter>& parameters,
                                  std::vector<at::Tensor>& first_moments,
-                                 std::vector<at::Tensor>& second_moments) {
+                                 std::vector<at::Tensor>& second_moments, at::Tensor& history) {
   const nlohmann::json stored =
       nlohmann::json::parse(read_file(folder / kPosition, 1 << 16), nullptr, false);
   const nlohmann::json wanted = to_json(expected);
@@ -67,10 +70,12 @@ std::int64_t read_training_state(const fs::path& folder, const TrainingPosition&
   }
   const TensorMap tensors = read_safetensors(folder / kTensors);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    copy_into(parameters[i].value, tensors, "weight." + parameters[i].name, folder);
-    copy_into(first_moments[i], tensors, "first_moment." + parameters[i].name, folder);
-    copy_into(second_moments[i], tensors, "second_moment." + parameters[i].name, folder);
+    copy_into(parameters[i].value, tensors, "weight." + parameters[i].name, folder / kTensors);
+    copy_into(first_moments[i], tensors, "first_moment." + parameters[i].name, folder / kTensors);
+    copy_into(second_moments[i], tensors, "second_moment." + parameters[i].name, folder / kTensors);
   }
+  if (history.defined())
+    copy_into(history, read_safetensors(folder / kHistory), "history", folder / kHistory);
   return stored.at("steps_done").get<std::int64_t>();
 }
 

@@ -15,18 +15,19 @@ struct TrainingPosition {
   std::int64_t pairs = 0;
 };
 
-/// Writes weights and Adam's moments (float32) and the position into a folder, whole or not at all.
+/// Writes weights and Adam's moments (float32), the loss's history of the pairs (float64, or
+/// undefined) and the position into a folder, whole or not at all.
 void write_training_state(const std::filesystem::path& folder, const TrainingPosition& position,
                           const std::vector<NamedParameter>& parameters,
                           const std::vector<at::Tensor>& first_moments,
-                          const std::vector<at::Tensor>& second_moments);
+                          const std::vector<at::Tensor>& second_moments, const at::Tensor& history);
 
-/// Fills parameters and moments in place. @return steps done
+/// Fills parameters, moments and history (if it is defined) in place. @return steps done
 /// Throws DataError if the folder belongs to another plan (total steps, order, pairs) or model.
 std::int64_t read_training_state(const std::filesystem::path& folder,
                                  const TrainingPosition& expected,
                                  std::vector<NamedParameter>& parameters,
                                  std::vector<at::Tensor>& first_moments,
-                                 std::vector<at::Tensor>& second_moments);
+                                 std::vector<at::Tensor>& second_moments, at::Tensor& history);
 
 }  // namespace plumb

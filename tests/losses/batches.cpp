@@ -172,6 +172,11 @@ PreferenceBatch random_batch(std::int64_t pairs, unsigned seed) {
   batch.history.select(1, 0).copy_(target);
   batch.history.select(1, 1).copy_(0.65 - target);
   batch.history.select(1, 2).fill_(3.0);
+  batch.progress = 0.3;
+  batch.baseline.offsets = {0};
+  for (std::int64_t i = 0; i < pairs; ++i)  // the first pair has none
+    batch.baseline.offsets.push_back(batch.baseline.offsets.back() + (i == 0 ? 0 : 1 + i % 3));
+  batch.baseline.logps = many(batch.baseline.offsets.back(), -3.0, -0.01).requires_grad_(true);
   return batch;
 }
 
@@ -196,6 +201,8 @@ PreferenceBatch slice(const PreferenceBatch& batch, std::int64_t begin, std::int
   PreferenceBatch out;
   out.chosen = slice_side(batch.chosen, begin, end);
   out.rejected = slice_side(batch.rejected, begin, end);
+  out.baseline = slice_side(batch.baseline, begin, end);
+  out.progress = batch.progress;
   out.label = batch.label.narrow(0, begin, end - begin);
   out.prompt_nll = batch.prompt_nll.narrow(0, begin, end - begin);
   out.history = batch.history.narrow(0, begin, end - begin);
@@ -247,6 +254,7 @@ std::vector<std::pair<std::string, at::Tensor>> leaves(const Needs& needs,
     all.emplace_back("rejected.kl", batch.rejected.kl);
   }
   if (needs.prompt_nll) all.emplace_back("prompt_nll", batch.prompt_nll);
+  if (needs.baseline) all.emplace_back("baseline.logps", batch.baseline.logps);
   return all;
 }
 

@@ -54,6 +54,8 @@ std::vector<Named> all_losses() {
   all.push_back({"dpo ld", "dpo", {{"dpo.ld_alpha", "0.4"}}});
   all.push_back({"dpo wpo", "dpo", {{"dpo.use_weighting", "true"}}});
   all.push_back({"dpo shift", "dpo", {{"dpo.dpo_lambda", "0.7"}}});
+  for (const std::string strategy : {"increase_linear", "decrease_linear"})
+    all.push_back({"dpo shift " + strategy, "dpo", {{"dpo.dpo_lambda_strategy", strategy}}});
   all.push_back(
       {"dpo mix",
        "dpo",
@@ -61,6 +63,11 @@ std::vector<Named> all_losses() {
   all.push_back({"dpo free", "dpo", {{"dpo.reference_free", "true"}}});
   all.push_back({"rpo seq_mean", "rpo", {{"rpo.eta", "0.2"}, {"rpo.reduction", "seq_mean"}}});
   all.push_back({"rpo token_mean", "rpo", {{"rpo.eta", "0.2"}, {"rpo.reduction", "token_mean"}}});
+  for (const std::string reduction : {"sum", "seq_mean", "token_mean"}) {
+    all.push_back({"rpo gold " + reduction,
+                   "rpo",
+                   {{"rpo.eta", "0.2"}, {"rpo.baseline", "gold"}, {"rpo.reduction", reduction}}});
+  }
   all.push_back({"rapo fwd_kl", "rapo", {{"rapo.distance", "fwd_kl"}}});
   all.push_back({"rapo sq", "rapo", {{"rapo.distance", "sq"}}});
   all.push_back(
@@ -162,7 +169,7 @@ TEST_CASE("pair losses are what the mean is made of", "[losses][properties]") {
     const std::unique_ptr<PreferenceLoss> loss = made(named);
     bool tokens = false;
     for (const TermInfo& info : loss->terms())
-      tokens |= info.per == Per::kChosenToken || info.per == Per::kSequenceToken;
+      tokens |= info.per != Per::kPair && info.per != Per::kResponse;
     if (tokens) continue;
     INFO(named.title);
     const Evaluation got = evaluate(*loss, random_batch(6, 40));
@@ -282,4 +289,23 @@ TEST_CASE("small differences of long responses survive float32", "[losses][prope
       2.384185791015625e-07);  // one unit in the last place of 2.01
   const double margin = numbers(DpoLoss({.beta = 1})(batch).margin)[0];
   CHECK(margin == Approx(500 * 2.384185791015625e-07).epsilon(1e-9));
+}
+
+TEST_CASE("rpo: gold answers are imitated in place of the chosen ones", "[losses][rpo]") {
+  const PreferenceBatch batch = random_batch(4, 3);
+  const double dpo = evaluate(*make_loss("dpo", {}), batch).loss;
+  const double nll = -batch.baseline.logps.sum().item<double>();
+  const auto with = [&](const char* reduction) {
+    return evaluate(*make_loss("rpo", values_of({{"rpo.eta", "0.2"},
+                                                 {"rpo.baseline", "gold"},
+                                                 {"rpo.reduction", reduction}})),
+                    batch)
+        .loss;
+  };
+  // Four pairs, three of them with gold answers of 2, 3 and 1 tokens; beta is 0.1.
+  CHECK(with("sum") == Approx(dpo + 0.2 * 0.1 * nll / 4.0).epsilon(1e-12));
+  CHECK(with("token_mean") == Approx(dpo + 0.2 * nll / 6.0).epsilon(1e-12));
+  const Numbers gold = numbers(batch.baseline.logps.detach());
+  const double means = (gold[0] + gold[1]) / 2.0 + (gold[2] + gold[3] + gold[4]) / 3.0 + gold[5];
+  CHECK(with("seq_mean") == Approx(dpo - 0.2 * means / 4.0).epsilon(1e-12));
 }

@@ -40,8 +40,9 @@ double mean(const Numbers& values) {
 }
 
 /// Compares loss, per-pair loss, gradients and rewards of a result on sums.
-void check_sums(const PreferenceLoss& loss, const json& c, const json& r) {
-  const PreferenceBatch batch = sums_batch(c);
+void check_sums(const PreferenceLoss& loss, const json& c, const json& r, double progress = 0.0) {
+  PreferenceBatch batch = sums_batch(c);
+  batch.progress = progress;
   const Evaluation got = evaluate(loss, batch);
   CHECK(difference({got.loss}, {number(r["loss"])}) == "");
   CHECK(difference(got.pair_loss, flat(r["loss_per_pair"])) == "");
@@ -103,7 +104,14 @@ TEST_CASE("dpo: official code and DPO-Shift on sums", "[golden][losses][dpo]") {
       if (r["kind"] == "dpo_original") {
         check_sums(DpoLoss(original_dpo(r["config"])), c, r);
       } else {
-        check_sums(DpoLoss({.beta = r["config"]["beta"], .dpo_lambda = r["lambda_used"]}), c, r);
+        const json& config = r["config"];
+        DpoOptions options{.beta = config["beta"], .dpo_lambda = config.value("dpo_lambda", 1.0)};
+        options.dpo_lambda_strategy = config["strategy"];
+        options.dpo_lambda_min = config.value("lambda_min", 0.5);
+        options.dpo_lambda_max = config.value("lambda_max", 1.0);
+        const double progress = config.value("step", 0.0) / config.value("max_steps", 1.0);
+        CHECK(shift_lambda(options, progress) == Approx(r["lambda_used"].get<double>()));
+        check_sums(DpoLoss(options), c, r, progress);
       }
     }
   }

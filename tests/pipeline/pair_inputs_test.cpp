@@ -141,6 +141,28 @@ TEST_CASE("pair inputs: a pair of which a response gets no token values is dropp
   CHECK(query.text(0) == "no_token_rewards");
 }
 
+TEST_CASE("pair inputs: gold answers are the reference answers with the end of turn",
+          "[pipeline][unit]") {
+  Trained run({});
+  const PairSelection selection = select_pairs(run.context, run.iteration);
+  auto pairs = load_pairs(run.context, selection.pairs);
+  add_loss_inputs(run.context, {.baseline = true}, 0, selection.pairs, pairs);
+  std::size_t with_gold = 0;
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    const auto prompt = store::find_prompt(run.context.db, selection.pairs[i].prompt_id);
+    if (!prompt->reference_answer) {
+      CHECK(pairs[i].baseline.empty());
+      continue;
+    }
+    ++with_gold;
+    std::vector<std::int32_t> expected = run.context.tokenizer().encode(*prompt->reference_answer);
+    expected.push_back(2);  // <|im_end|> of the tiny policy
+    CHECK(pairs[i].baseline == expected);
+  }
+  CHECK(with_gold > 0);
+  CHECK(with_gold < pairs.size());
+}
+
 TEST_CASE("pair inputs: rapo draws the margin to the gap of the stored rewards",
           "[pipeline][unit]") {
   Trained run({"--loss.name=rapo", "--rapo.reward_scale=0.01", "--train.batch_size=64"});

@@ -15,11 +15,11 @@ namespace plumb::test {
 /// A tiny run in a temporary folder.
 struct TinyRun {
   TempDir dir;
-  TinyRun() {
+  explicit TinyRun(int prompts = 12) {
     log::set_quiet(true);
     Progress::set_quiet(true);
     write_tiny_policy(dir / "policy");
-    write_tiny_prompts(dir / "prompts.jsonl", 12);
+    write_tiny_prompts(dir / "prompts.jsonl", prompts);
     write_tiny_config(dir / "tiny.ini", dir.path());
   }
   RunConfig config(const std::vector<std::string>& arguments = {}) const {

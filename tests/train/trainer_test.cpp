@@ -106,6 +106,75 @@ TEST_CASE("trainer: how a step is cut into micro-batches does not matter", "[tra
   }
 }
 
+TEST_CASE("trainer: what a loss notes of a pair comes back at its next visit, and after a resume",
+          "[train][unit]") {
+  const std::string modifier = GENERATE("elr", "elr, reweight");  // alone, and over a whole step
+  OptionValues values;
+  values.set("loss.modifier", modifier, "test");
+  const auto loss = make_loss("dpo", values);
+  const TrainOptions options = options_with(4, 25);
+  test::TempDir dir;
+  Setup whole(6), first(6), second(6);
+  Trainer uninterrupted(whole.policy, *loss, options, whole.pairs, 5);
+  std::vector<StepResult> steps;
+  while (uninterrupted.steps_done() < uninterrupted.total_steps())
+    steps.push_back(uninterrupted.step());
+  // The first visit only sets the target: the regulariser begins with the second epoch.
+  REQUIRE(steps.size() == 6);
+  CHECK(metric(steps[0], "elr/regulariser") == 0.0);
+  CHECK(metric(steps[1], "elr/regulariser") == 0.0);
+  CHECK(metric(steps[2], "elr/regulariser") < 0.0);
+
+  Trainer before(first.policy, *loss, options, first.pairs, 5);
+  for (int i = 0; i < 3; ++i) before.step();
+  before.save_state(dir / "state");
+  Trainer after(second.policy, *loss, options, second.pairs, 5);
+  after.load_state(dir / "state");
+  for (std::size_t i = 3; i < 6; ++i) {
+    const StepResult result = after.step();
+    CHECK(result.loss == steps[i].loss);
+    CHECK(metric(result, "elr/regulariser") == metric(steps[i], "elr/regulariser"));
+  }
+  for (std::size_t i = 0; i < whole.policy.parameters().size(); ++i)
+    CHECK(whole.policy.parameters()[i].value.equal(second.policy.parameters()[i].value));
+}
+
+TEST_CASE("trainer: gold answers and missing sides, however a step is cut", "[train][unit]") {
+  const std::string name = GENERATE("rpo", "sft");
+  OptionValues values;
+  values.set("rpo.baseline", "gold", "test");
+  values.set("rpo.reduction", "token_mean", "test");
+  values.set("rpo.eta", "0.5", "test");
+  const auto loss = make_loss(name, values);
+  std::vector<double> losses, norms;
+  for (const std::int64_t tokens : {1000, 1}) {
+    Setup setup(5);
+    for (std::size_t i = 0; i < setup.pairs.size(); ++i) {
+      if (name == "sft") setup.pairs[i].rejected = {};
+      if (name == "rpo" && i > 0)
+        setup.pairs[i].baseline = test::random_ids(setup.config, 2 + i, 70 + i);
+    }
+    const StepResult result = train(setup, *loss, options_with(5, tokens), 1).front();
+    losses.push_back(result.loss);
+    norms.push_back(result.grad_norm);
+    if (name == "rpo") {
+      CHECK(metric(result, "rpo/gold_share") == Approx(0.8));
+      double nll = 0.0, count = 0.0;
+      Setup fresh(5);
+      for (std::size_t i = 1; i < 5; ++i) {
+        for (const float value :
+             logps_of(fresh.policy, setup.pairs[i].prompt, setup.pairs[i].baseline)) {
+          nll -= value;
+          count += 1.0;
+        }
+      }
+      CHECK(result.loss == Approx(std::log(2.0) + 0.5 * nll / count).epsilon(1e-5));
+    }
+  }
+  CHECK(losses[0] == Approx(losses[1]).epsilon(1e-6));
+  CHECK(norms[0] == Approx(norms[1]).epsilon(1e-5));
+}
+
 TEST_CASE("trainer: save, resume and go on gives the same bits", "[train][unit]") {
   const auto loss = make_loss("dpo", OptionValues{});
   const TrainOptions options = options_with(2, 1000);
