@@ -13,7 +13,7 @@ namespace {
 using Options = std::vector<std::string>;
 
 /// One row per loss and per option that takes it elsewhere. All TRL loss types are here by name.
-std::vector<std::pair<std::string, Options>> variants(const std::string& policy) {
+std::vector<std::pair<std::string, Options>> variants() {
   std::vector<std::pair<std::string, Options>> all;
   const auto dpo = [&](const std::string& type, Options more = {}) {
     more.push_back("--dpo.loss_type=" + type);
@@ -50,17 +50,17 @@ std::vector<std::pair<std::string, Options>> variants(const std::string& policy)
   for (const char* distance : {"bwd_kl", "fwd_kl", "sq"})
     named("rapo", {cat("--rapo.distance=", distance), "--rapo.reward_scale=0.1"});
   for (const char* loss : {"dpo", "rpo", "simpo", "ipo", "rrpo"})
-    named(loss, {"--loss.modifier=treg", "--treg.model=" + policy});
+    named(loss, {"--loss.modifier=treg"});
   named("dpo", {"--loss.modifier=elr", "--train.num_train_epochs=2"});
   named("dpo", {"--loss.modifier=reweight"});
-  named("dpo", {"--loss.modifier=elr, treg, reweight", "--treg.model=" + policy});
+  named("dpo", {"--loss.modifier=elr, treg, reweight"});
   return all;
 }
 
 TEST_CASE("losses: each of them trains from command line to optimizer step", "[pipeline][e2e]") {
   test::TinyRun tiny(3);
   int number = 0;
-  for (const auto& [title, options] : variants((tiny.dir / "policy").string())) {
+  for (const auto& [title, options] : variants()) {
     const std::filesystem::path folder = tiny.dir / ("run-" + std::to_string(++number));
     Options arguments{"--run.dir=" + folder.string(), "--run.iterations=1",
                       "--run.dtype=float32",          "--data.heldout=0",

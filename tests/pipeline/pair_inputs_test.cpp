@@ -35,9 +35,8 @@ struct Trained {
   }
 };
 
-std::vector<std::string> with_treg(const TinyRun& tiny, std::vector<std::string> more = {}) {
-  more.insert(more.end(), {"--run.iterations=1", "--loss.modifier=treg",
-                           "--treg.model=" + (tiny.dir / "policy").string()});
+std::vector<std::string> with_treg(std::vector<std::string> more = {}) {
+  more.insert(more.end(), {"--run.iterations=1", "--loss.modifier=treg"});
   return more;
 }
 
@@ -80,7 +79,7 @@ TEST_CASE("pair inputs: spans that the data gave stay as they are", "[pipeline][
 
 TEST_CASE("pair inputs: only paired responses get token rewards, one a token", "[pipeline][unit]") {
   TinyRun tiny;
-  RunContext context(tiny.config(with_treg(tiny)));
+  RunContext context(tiny.config(with_treg()));
   run_loop(context);
   const auto iteration = *store::find_iteration(context.db, context.run.id, 1);
   const PairSelection selection = select_pairs(context, iteration);
@@ -102,16 +101,16 @@ TEST_CASE("pair inputs: only paired responses get token rewards, one a token", "
 
 TEST_CASE("pair inputs: a module without token values is refused", "[pipeline][unit]") {
   TinyRun tiny;
-  CHECK_THROWS_WITH(tiny.config(with_treg(tiny, {"--loss.token_rewards=tregg"})),
+  CHECK_THROWS_WITH(tiny.config(with_treg({"--loss.token_rewards=tregg"})),
                     Catch::Matchers::Contains("did you mean treg"));
-  RunContext context(tiny.config(with_treg(tiny, {"--loss.token_rewards=length"})));
+  RunContext context(tiny.config(with_treg({"--loss.token_rewards=length"})));
   CHECK_THROWS_WITH(run_loop(context), Catch::Matchers::Contains("no value per token"));
 }
 
 TEST_CASE("pair inputs: a pair of which a response gets no token values is dropped with its reason",
           "[pipeline][unit]") {
   TinyRun tiny;
-  RunContext context(tiny.config(with_treg(tiny)));
+  RunContext context(tiny.config(with_treg()));
   run_loop(context);
   const auto iteration = *store::find_iteration(context.db, context.run.id, 1);
   std::vector<store::PairRow> rows = select_pairs(context, iteration).pairs;
@@ -146,7 +145,7 @@ TEST_CASE("pair inputs: gold answers are the reference answers with the end of t
   Trained run({});
   const PairSelection selection = select_pairs(run.context, run.iteration);
   auto pairs = load_pairs(run.context, selection.pairs);
-  add_loss_inputs(run.context, {.baseline = true}, 0, selection.pairs, pairs);
+  add_loss_inputs(run.context, {.baseline = true}, run.iteration, selection.pairs, pairs);
   std::size_t with_gold = 0;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const auto prompt = store::find_prompt(run.context.db, selection.pairs[i].prompt_id);
