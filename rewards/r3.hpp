@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "rewards/query_kind_source.hpp"
 #include "rewards/r3_formula.hpp"
 #include "rewards/relevance.hpp"
 #include "rewards/reward.hpp"
@@ -14,10 +15,11 @@ class RewardContext;
 /// R^3, Regularized Relevance Reward (arXiv 2402.03469; formula in r3_formula.hpp). Dimensionless,
 /// higher is better.
 ///
-/// Components: relevance (as measured), F (constrained branch), li, rp, words, trigrams,
-/// unique_trigrams, copy_rate (4-grams shared with the prompt, informational). Labels: branch,
-/// kind, kind_source (given, rule, default), query (prompt, reference), empty. `raw` is the value
-/// before negative relevance is clamped.
+/// Components, whichever of them count: relevance (as measured), F (constrained branch), li, rp,
+/// words, trigrams, unique_trigrams, copy_rate (4-grams shared with the prompt, informational),
+/// kind_vote (log-odds of a language model's vote), windows (if more than one). Labels: branch,
+/// kind, kind_source (given, lm, rule, fixed, random), query (prompt, reference), empty. `raw` is
+/// the value before negative relevance is clamped.
 class R3Reward final : public RewardModule {
  public:
   using Options = R3Options;
@@ -27,20 +29,27 @@ class R3Reward final : public RewardModule {
 
   R3Reward(Options options, std::shared_ptr<const RelevanceBackend> backend,
            std::int64_t max_new_tokens);
+  R3Reward(Options options, std::shared_ptr<const RelevanceBackend> backend, QueryKinds kinds,
+           std::int64_t max_new_tokens);
   RewardInfo info() const override { return about(); }
-  std::string content_hash() const override { return backend_->content_hash(); }
+  /// Hashes of the backend's model and of the voting model, where there are such.
+  std::string content_hash() const override;
   std::vector<Score> score(std::span<const RewardSample> samples) const override;
   const R3Options& options() const { return options_; }
+  const std::shared_ptr<const RelevanceBackend>& backend() const { return backend_; }
   const R3Formula& formula() const { return formula_; }
 
  private:
   struct Item;
-  Item prepare(const RewardSample& sample) const;
-  R3Branch branch_of(const RewardSample& sample, Score& score) const;
+  Item prepare(const RewardSample& sample, const KindDecision& decision) const;
+  R3Branch branch_of(const RewardSample& sample, const KindDecision& decision, Score& score) const;
+  void measure_words(std::string_view counted, const std::string& prompt, Item& item) const;
   void finish(const Item& item, double relevance, Score& score) const;
 
   Options options_;
   std::shared_ptr<const RelevanceBackend> backend_;
+  QueryKinds kinds_;
+  bool clamp_negative_;
   R3Formula formula_;
   std::vector<std::string> stops_;
 };

@@ -31,17 +31,28 @@ double quantile(std::span<const double> sorted, double share) {
   return std::lerp(sorted[below], sorted[above], position - static_cast<double>(below));
 }
 
+std::string R3Calibration::json() const {
+  std::string shares;
+  for (const auto& [share, value] : quantiles) {
+    shares += cat(shares.empty() ? "" : ", ", "\"", option_detail::format(share),
+                  "\": ", option_detail::format(value));
+  }
+  return cat("{\"measured\": ", measured, ", \"skipped\": ", skipped, ", \"closed_in\": [0, ",
+             option_detail::format(in_end),
+             "], \"closed_out_end\": ", option_detail::format(out_end), ", \"content_hash\": \"",
+             content_hash, "\", \"quantiles\": {", shares, "}}");
+}
+
 std::string R3Calibration::config() const {
   return cat("[r3]\nclosed_in = 0, ", option_detail::format(in_end),
              "\nclosed_out_end = ", option_detail::format(out_end), "\n");
 }
 
 R3Calibration calibrate_r3(const R3Reward& module, std::span<const AnsweredReference> pairs) {
-  const R3Options& options = module.options();
-  if (!options.relevance_scaling || !options.reward_branching) {
+  if (!module.formula().parts().branching) {
     throw UsageError(
-        "calibration fits the constrained branch: it needs r3.relevance_scaling = true and "
-        "r3.reward_branching = true");
+        "calibration fits the constrained branch: it needs an r3.mode that has one, "
+        "r3.relevance_scaling = true and r3.reward_branching = true");
   }
   std::vector<RewardSample> samples;
   for (const auto& [reference, response] : pairs) {
@@ -51,8 +62,12 @@ R3Calibration calibrate_r3(const R3Reward& module, std::span<const AnsweredRefer
     sample.reference = reference;
     sample.kind = "constrained";
   }
+  R3Options options = module.options();
+  options.mode = "r3";
+  options.kind.source = {"column"};
+  const R3Reward constrained(options, module.backend(), 1);
   std::vector<double> values;
-  for (const Score& score : module.score(samples)) {
+  for (const Score& score : constrained.score(samples)) {
     if (const auto relevance = relevance_of(score)) values.push_back(*relevance);
   }
   if (values.size() < 2) {
@@ -68,6 +83,7 @@ R3Calibration calibrate_r3(const R3Reward& module, std::span<const AnsweredRefer
   for (const double share : kReportedShares) {
     result.quantiles.emplace_back(share, quantile(values, share));
   }
+  result.content_hash = module.backend()->content_hash();
   result.in_end = quantile(values, kEndShare);
   result.out_end = module.formula().out_end();
   if (!(result.in_end > 0)) {

@@ -21,8 +21,11 @@ struct R3Calibration {
   double in_end = 0;                                 // 99th percentile of r_y
   double out_end = 0;                                // what F(in_end) will be
   std::vector<std::pair<double, double>> quantiles;  // (share, r_y)
+  std::string content_hash;                          // of what measured the relevance
   /// Lines for a config file: the section [r3] with closed_in and closed_out_end.
   std::string config() const;
+  /// All of it as a JSON object.
+  std::string json() const;
 };
 
 /// Quantile of a sample with linear interpolation at share * (n - 1), as numpy.quantile's default.

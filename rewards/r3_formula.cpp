@@ -1,5 +1,8 @@
 #include "rewards/r3_formula.hpp"
 
+#include <string>
+#include <vector>
+
 #include "core/error.hpp"
 
 namespace plumb {
@@ -10,8 +13,7 @@ constexpr double kContrieverHigh = 3.5;
 
 std::vector<double> input_ends(const R3Options& options) {
   if (options.closed_in.empty()) {
-    const bool dot = options.backend == "encoder" && options.similarity == "dot";
-    return {0, dot ? kContrieverHigh : 1};
+    return {0, measures_dot(options) ? kContrieverHigh : 1};
   }
   if (options.closed_in.size() != 2 || !(options.closed_in[0] < options.closed_in[1])) {
     throw UsageError(
@@ -40,9 +42,7 @@ double r3_line(double value, double in_low, double in_high, double out_high) {
 }
 
 R3Formula::R3Formula(const R3Options& options, std::int64_t max_new_tokens)
-    : relevance_(options.relevance_scaling),
-      length_(options.length_incentive),
-      repetition_(options.repetition_penalty) {
+    : parts_(r3_parts(options)) {
   const std::vector<double> ends = input_ends(options);
   in_low_ = ends[0];
   in_high_ = ends[1];
@@ -51,9 +51,9 @@ R3Formula::R3Formula(const R3Options& options, std::int64_t max_new_tokens)
 }
 
 double R3Formula::value(R3Branch branch, const R3Factors& factors) const {
-  const double length = length_ ? factors.length_incentive : 1;
-  const double repetition = repetition_ ? factors.repetition_penalty : 1;
-  if (!relevance_) return length * repetition;
+  const double length = parts_.length ? factors.length_incentive : 1;
+  const double repetition = parts_.repetition ? factors.repetition_penalty : 1;
+  if (!parts_.relevance) return length * repetition;
   if (branch == R3Branch::kConstrained) return f(factors.relevance) * repetition;
   if (branch == R3Branch::kRelevanceOnly) return factors.relevance * repetition;
   return length * factors.relevance * repetition;

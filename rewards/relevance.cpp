@@ -1,30 +1,17 @@
 #include "rewards/relevance.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string_view>
 #include <unordered_map>
 
 #include "core/error.hpp"
+#include "rewards/response_text.hpp"
 #include "text/unicode.hpp"
 #include "text/words.hpp"
 
 namespace plumb {
 namespace {
-
-/// Distinct texts in order of appearance.
-class DistinctTexts {
- public:
-  std::size_t add(std::string_view text) {
-    const auto [entry, added] = numbers_.try_emplace(text, texts_.size());
-    if (added) texts_.emplace_back(text);
-    return entry->second;
-  }
-  const std::vector<std::string>& texts() const { return texts_; }
-
- private:
-  std::unordered_map<std::string_view, std::size_t> numbers_;
-  std::vector<std::string> texts_;
-};
 
 double dot(std::span<const float> a, std::span<const float> b) {
   double sum = 0;
@@ -72,28 +59,54 @@ double similarity(std::span<const float> a, std::span<const float> b, Similarity
   return kind == Similarity::kDot ? product : cosine(product, dot(a, a), dot(b, b));
 }
 
+std::vector<std::string> RelevanceBackend::windows(const std::string& text,
+                                                   std::size_t tokens) const {
+  return word_windows(text, tokens, [](std::string_view) { return std::size_t{1}; });
+}
+
+PairedTexts::PairedTexts(std::span<const TextPair> pairs) {
+  std::unordered_map<std::string_view, std::size_t> numbers;
+  const auto number_of = [&](std::string_view text) {
+    const auto [entry, added] = numbers.try_emplace(text, texts.size());
+    if (added) texts.emplace_back(text);
+    return entry->second;
+  };
+  for (const TextPair& pair : pairs) {
+    const std::size_t query = number_of(pair.query);
+    rows.emplace_back(query, number_of(pair.response));
+  }
+}
+
+std::vector<double> PairedTexts::similarities(const at::Tensor& embeddings, Similarity kind) const {
+  const at::Tensor held = embeddings.cpu().contiguous();
+  const auto width = static_cast<std::size_t>(held.size(1));
+  const auto row = [&](std::size_t text) {
+    return std::span(held.const_data_ptr<float>() + text * width, width);
+  };
+  std::vector<double> values;
+  for (const auto& [query, response] : rows) {
+    values.push_back(similarity(row(query), row(response), kind));
+  }
+  return values;
+}
+
 EncoderRelevance::EncoderRelevance(std::shared_ptr<const Encoder> encoder, Similarity similarity,
                                    bool keep_end)
     : encoder_(std::move(encoder)), similarity_(similarity), keep_end_(keep_end) {}
 
 std::vector<double> EncoderRelevance::relevance(std::span<const TextPair> pairs) const {
-  DistinctTexts texts;
-  std::vector<std::pair<std::size_t, std::size_t>> rows;
-  for (const TextPair& pair : pairs) {
-    const std::size_t query = texts.add(pair.query);
-    rows.emplace_back(query, texts.add(pair.response));
-  }
-  std::vector<double> values;
-  if (rows.empty()) return values;
-  const at::Tensor embeddings = encoder_->embed(texts.texts(), keep_end_).cpu().contiguous();
-  const auto width = static_cast<std::size_t>(embeddings.size(1));
-  const auto row = [&](std::size_t text) {
-    return std::span(embeddings.const_data_ptr<float>() + text * width, width);
-  };
-  for (const auto& [query, response] : rows) {
-    values.push_back(similarity(row(query), row(response), similarity_));
-  }
-  return values;
+  if (pairs.empty()) return {};
+  const PairedTexts paired(pairs);
+  return paired.similarities(encoder_->embed(paired.texts, keep_end_), similarity_);
+}
+
+std::vector<std::string> EncoderRelevance::windows(const std::string& text,
+                                                   std::size_t tokens) const {
+  const Tokenizer& tokenizer = encoder_->tokenizer();
+  const std::size_t around = (tokenizer.bos() ? 1 : 0) + (tokenizer.eos() ? 1 : 0);
+  const std::size_t room = static_cast<std::size_t>(encoder_->max_tokens()) - around;
+  return word_windows(text, std::min(tokens, room),
+                      [&](std::string_view word) { return tokenizer.encode(word).size(); });
 }
 
 std::string EncoderRelevance::content_hash() const { return encoder_->content_hash(); }

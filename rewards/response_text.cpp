@@ -121,14 +121,26 @@ std::string clean_query(std::span<const Message> messages) {
   return collapse_white_space(query);
 }
 
-std::vector<std::string> word_windows(const std::string& text, std::size_t words_per_window) {
-  const auto words = wordpunct(text);
-  if (words_per_window == 0 || words.size() <= words_per_window) return {text};
+std::vector<std::string> word_windows(const std::string& text, std::size_t size,
+                                      const WordSize& tokens_of) {
+  if (size == 0) return {text};
   std::vector<std::string> windows;
-  for (std::size_t first = 0; first < words.size(); first += words_per_window) {
-    const std::string_view last = words[std::min(first + words_per_window, words.size()) - 1];
-    windows.emplace_back(words[first].data(), last.data() + last.size());
+  const char* begin = nullptr;
+  const char* end = nullptr;
+  std::size_t filled = 0;
+  for (const std::string_view word : wordpunct(text)) {
+    const std::size_t tokens = tokens_of(word);
+    if (begin != nullptr && filled + tokens > size) {
+      windows.emplace_back(begin, end);
+      begin = nullptr;
+      filled = 0;
+    }
+    if (begin == nullptr) begin = word.data();
+    end = word.data() + word.size();
+    filled += tokens;
   }
+  if (windows.empty()) return {text};
+  windows.emplace_back(begin, end);
   return windows;
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,8 +33,13 @@ std::string_view cut_at_stop(std::string_view response, std::span<const std::str
 /// left out.
 std::string clean_query(std::span<const Message> messages);
 
-/// Slices of `words_per_window` word tokens each, the last one shorter; the whole text if 0 or if
-/// it has no more words.
-std::vector<std::string> word_windows(const std::string& text, std::size_t words_per_window);
+/// Tokens that a word is worth to whoever reads it.
+using WordSize = std::function<std::size_t(std::string_view word)>;
+
+/// Slices of whole words with at most `size` tokens each (a longer word is a slice of its own), as
+/// few as go in order; the whole text if size is 0 or if it has no more tokens. The slices keep the
+/// white space between their words.
+std::vector<std::string> word_windows(const std::string& text, std::size_t size,
+                                      const WordSize& tokens_of);
 
 }  // namespace plumb

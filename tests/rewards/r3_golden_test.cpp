@@ -89,9 +89,42 @@ TEST_CASE("rewards agree with the R^3 code for given relevance", "[rewards][r3][
       REQUIRE(scores[i].value);
       const double expected = test::number(row["reward_given"][i]);
       CHECK(std::abs(*scores[i].value - expected) <= 1e-10 * std::abs(expected) + 1e-12);
-      if (options.relevance_scaling) {
-        CHECK(backend->queries[i] == row["query_used"][i].get<std::string>());
+      CHECK(backend->queries[i] == row["query_used"][i].get<std::string>());
+    }
+  }
+}
+
+// The authors' combinations of switches that have a name of their own.
+TEST_CASE("modes agree with the R^3 code", "[rewards][r3][golden]") {
+  const auto golden = test::golden("r3.json");
+  const auto samples = golden_samples(golden);
+  const auto relevance = golden["relevance_given"].get<std::vector<double>>();
+  const auto switches_of = [](const std::string& mode) {
+    R3Options options;
+    options.mode = mode;
+    const R3Parts parts = r3_parts(options);
+    return std::vector<bool>{parts.length, parts.repetition, parts.relevance, parts.branching};
+  };
+  std::size_t found = 0;
+  for (const char* mode : {"r3", "li", "li*rp", "open_only", "r_x"}) {
+    for (const auto& row : golden["rewards"]) {
+      if (switches_of(mode) != std::vector<bool>{row["length_incentive"], row["repetition_penalty"],
+                                                 row["relevance_scaling"],
+                                                 row["reward_branching"]}) {
+        continue;
+      }
+      ++found;
+      R3Options options;
+      options.mode = mode;
+      options.similarity = "dot";
+      options.empty = "score";
+      const auto scores =
+          R3Reward(options, std::make_shared<GivenRelevance>(relevance), 512).score(samples);
+      for (std::size_t i = 0; i < samples.size(); ++i) {
+        const double expected = test::number(row["reward_given"][i]);
+        CHECK(std::abs(scores[i].value.value() - expected) <= 1e-10 * std::abs(expected) + 1e-12);
       }
     }
   }
+  CHECK(found == 5);
 }

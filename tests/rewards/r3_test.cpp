@@ -146,9 +146,9 @@ TEST_CASE("r3: without a kind a short reference means constrained", "[rewards][r
   CHECK(branch(score_one(sample("q", "a"), 0.5)) == "open/rule");
   CHECK(branch(score_one(sample("q", "a", " "), 0.5)) == "open/rule");
   R3Options options;
-  options.default_kind = "constrained";
+  options.kind.source = {"column", "constrained"};
   CHECK(branch(score_one(sample("q", "a", {}, long_reference), 0.5, options)) ==
-        "constrained/default");
+        "constrained/fixed");
   CHECK(branch(score_one(sample("q", "a", "open", "x"), 0.5, options)) == "open/given");
 }
 
@@ -219,7 +219,7 @@ TEST_CASE("r3: windows take the most relevant part", "[rewards][r3][unit]") {
   const auto backend = std::make_shared<FixedRelevance>(0.1);
   backend->by_response["three four"] = 0.8;
   R3Options options;
-  options.window_words = 2;
+  options.window = 2;
   const std::vector samples{sample("q", "one two three four five", "open"),
                             sample("q", "one", "open")};
   const auto scores = R3Reward(options, backend, 512).score(samples);

@@ -118,7 +118,13 @@ TEST_CASE("a query is the user's turns", "[rewards][unit]") {
 
 TEST_CASE("windows cover the text", "[rewards][unit]") {
   const std::string text = " one two,  three four ";
-  CHECK(word_windows(text, 0) == std::vector<std::string>{text});
-  CHECK(word_windows(text, 5) == std::vector<std::string>{text});
-  CHECK(word_windows(text, 2) == std::vector<std::string>{"one two", ",  three", "four"});
+  const auto one = [](std::string_view) { return std::size_t{1}; };
+  CHECK(word_windows(text, 0, one) == std::vector<std::string>{text});
+  CHECK(word_windows(text, 5, one) == std::vector<std::string>{text});
+  CHECK(word_windows(text, 2, one) == std::vector<std::string>{"one two", ",  three", "four"});
+  // One token a character: "three" is longer than the window and stands alone.
+  const auto characters = [](std::string_view word) { return word.size(); };
+  CHECK(word_windows(text, 4, characters) ==
+        std::vector<std::string>{"one", "two,", "three", "four"});
+  CHECK(word_windows("", 4, one) == std::vector<std::string>{""});
 }
