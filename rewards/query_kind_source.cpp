@@ -39,7 +39,9 @@ QueryKinds QueryKinds::make(const QueryKindOptions& options, const std::string& 
     throw UsageError(cat(section, ".qtype_source has lm, but ", section,
                          ".qtype_model is empty: name a language model"));
   }
-  return {options, std::make_shared<KindVote>(context.language_model(options.model), options.vote)};
+  return {options,
+          std::make_shared<KindVote>(
+              context.language_model(options.model, cat(section, ".qtype_model")), options.vote)};
 }
 
 QueryKinds::QueryKinds(QueryKindOptions options, std::shared_ptr<const KindVote> vote)

@@ -69,7 +69,7 @@ std::shared_ptr<const RelevanceBackend> make_relevance_backend(const R3Options& 
       throw UsageError("r3.backend = lm_hidden: name a language model in r3.lm");
     }
     return std::make_shared<HiddenRelevance>(
-        context.language_model(options.lm),
+        context.language_model(options.lm, "r3.lm"),
         options.mean_vec.empty() ? std::vector<float>{} : read_mean_state(options.mean_vec),
         options.keep_end);
   }

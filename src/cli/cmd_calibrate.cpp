@@ -45,7 +45,7 @@ std::vector<std::string> stored_texts(const store::Database& db, std::int64_t ru
 void write_mean_of_run(const RunContext& context, const R3Options& options, RewardContext& models) {
   if (options.lm.empty())
     throw UsageError("r3.backend = lm_hidden: name a language model in r3.lm");
-  const HiddenRelevance backend(models.language_model(options.lm), {}, options.keep_end);
+  const HiddenRelevance backend(models.language_model(options.lm, "r3.lm"), {}, options.keep_end);
   const std::vector<std::string> texts = stored_texts(context.db, context.run.id);
   write_mean_state(options.mean_vec, mean_state(backend, texts));
   log::info(cat("wrote the mean state of ", texts.size(), " texts to ", options.mean_vec));
@@ -62,6 +62,11 @@ int calibrate_command(const Arguments& arguments) {
                         "`plumb rollout` first"));
   }
   RewardContext models(context.config.sampling.max_new_tokens, resolve_model);
+  models.share([&](const std::string& name) {
+    return name == "initial" || name == "base"
+               ? context.language_model(context.initial_checkpoint())
+               : context.initial_model_at(name);
+  });
   const auto options = context.config.values.read<R3Options>("r3");
   if (options.backend == "lm_hidden" && !options.mean_vec.empty()) {
     write_mean_of_run(context, options, models);

@@ -10,56 +10,45 @@ namespace {
 
 using Catch::Matchers::Contains;
 
-struct Outcome {
-  int code;
-  std::string out, err;
-};
-
-Outcome plumb(const test::TempDir& dir, const std::vector<std::string>& arguments,
-              const std::string& input = "") {
-  test::Process process(dir, arguments, input);
-  const int code = process.wait();
-  return {code, process.output(), process.errors()};
-}
-
 TEST_CASE("cli: help, version and lists answer on standard output", "[e2e]") {
   test::TempDir dir;
-  CHECK_THAT(plumb(dir, {"--help"}).out, Contains("usage: plumb COMMAND"));
-  CHECK_THAT(plumb(dir, {"--version"}).out, Contains("plumb 0."));
-  CHECK_THAT(plumb(dir, {"run", "--help"}).out, Contains("--train.learning_rate"));
-  CHECK_THAT(plumb(dir, {"list", "losses"}).out, Contains("dpo"));
-  CHECK_THAT(plumb(dir, {"list", "rewards"}).out, Contains("r3"));
-  CHECK_THAT(plumb(dir, {"list", "templates"}).out, Contains("smollm2"));
-  CHECK_THAT(plumb(dir, {"list", "queries"}).out, Contains("@best_worst"));
-  CHECK(plumb(dir, {"doctor"}).code == 0);
+  CHECK_THAT(test::run_plumb(dir, {"--help"}).out, Contains("usage: plumb COMMAND"));
+  CHECK_THAT(test::run_plumb(dir, {"--version"}).out, Contains("plumb 0."));
+  CHECK_THAT(test::run_plumb(dir, {"run", "--help"}).out, Contains("--train.learning_rate"));
+  CHECK_THAT(test::run_plumb(dir, {"list", "losses"}).out, Contains("dpo"));
+  CHECK_THAT(test::run_plumb(dir, {"list", "rewards"}).out, Contains("r3"));
+  CHECK_THAT(test::run_plumb(dir, {"list", "templates"}).out, Contains("smollm2"));
+  CHECK_THAT(test::run_plumb(dir, {"list", "queries"}).out, Contains("@best_worst"));
+  CHECK(test::run_plumb(dir, {"doctor"}).code == 0);
 }
 
 TEST_CASE("cli: mistakes of the user exit with 2 and name the way out", "[e2e]") {
   test::TempDir dir;
-  const auto typo = plumb(dir, {"rum"});
+  const auto typo = test::run_plumb(dir, {"rum"});
   CHECK(typo.code == 2);
   CHECK_THAT(typo.err, Contains("did you mean 'run'"));
-  CHECK(plumb(dir, {"run"}).code == 2);
+  CHECK(test::run_plumb(dir, {"run"}).code == 2);
   std::ofstream(dir / "a.ini") << "[train]\nlerning_rate = 1\n";
-  const auto unknown = plumb(dir, {"run", (dir / "a.ini").string()});
+  const auto unknown = test::run_plumb(dir, {"run", (dir / "a.ini").string()});
   CHECK(unknown.code == 2);
   CHECK_THAT(unknown.err, Contains("did you mean 'train.learning_rate'"));
-  CHECK(plumb(dir, {"generate"}).code == 2);
-  CHECK(plumb(dir, {"list", "nothing"}).code == 2);
-  CHECK(plumb(dir, {"sql"}).code == 2);
+  CHECK(test::run_plumb(dir, {"generate"}).code == 2);
+  CHECK(test::run_plumb(dir, {"list", "nothing"}).code == 2);
+  CHECK(test::run_plumb(dir, {"sql"}).code == 2);
 }
 
 TEST_CASE("cli: unusable data exits with 3", "[e2e]") {
   test::TempDir dir;
-  CHECK(plumb(dir, {"run", (dir / "missing.ini").string()}).code == 3);
-  CHECK(plumb(dir, {"generate", "--model=" + (dir / "nowhere").string(), "--prompt=x"}).code == 3);
-  CHECK(plumb(dir, {"sql", (dir / "nowhere.db").string()}).code == 3);
+  CHECK(test::run_plumb(dir, {"run", (dir / "missing.ini").string()}).code == 3);
+  CHECK(test::run_plumb(dir, {"generate", "--model=" + (dir / "nowhere").string(), "--prompt=x"})
+            .code == 3);
+  CHECK(test::run_plumb(dir, {"sql", (dir / "nowhere.db").string()}).code == 3);
   std::ofstream(dir / "junk.db")
       << "this is no database, but it is long enough to be looked at as one";
-  CHECK(plumb(dir, {"sql", (dir / "junk.db").string(), "SELECT 1"}).code == 3);
+  CHECK(test::run_plumb(dir, {"sql", (dir / "junk.db").string(), "SELECT 1"}).code == 3);
   std::ofstream(dir / "broken.gguf") << "GGUF";
   const auto broken =
-      plumb(dir, {"generate", "--model=" + (dir / "broken.gguf").string(), "--prompt=x"});
+      test::run_plumb(dir, {"generate", "--model=" + (dir / "broken.gguf").string(), "--prompt=x"});
   CHECK(broken.code == 3);
   CHECK_THAT(broken.err, Contains("broken.gguf"));
 }
@@ -68,9 +57,10 @@ TEST_CASE("cli: the commands on one model", "[e2e]") {
   test::TempDir dir;
   test::write_tiny_policy(dir / "policy");
   const std::string model = "--model=" + (dir / "policy").string();
-  const auto tokens = plumb(dir, {"tokenize", model},
-                            "hi\n{\"text\": \"<|im_end|>\"}\n{\"messages\": [{\"role\": \"user\", "
-                            "\"content\": \"hi\"}]}\n");
+  const auto tokens =
+      test::run_plumb(dir, {"tokenize", model},
+                      "hi\n{\"text\": \"<|im_end|>\"}\n{\"messages\": [{\"role\": \"user\", "
+                      "\"content\": \"hi\"}]}\n");
   REQUIRE(tokens.code == 0);
   std::istringstream lines(tokens.out);
   std::string line;
@@ -82,23 +72,25 @@ TEST_CASE("cli: the commands on one model", "[e2e]") {
   REQUIRE(std::getline(lines, line));
   CHECK(nlohmann::json::parse(line).at("ids").front() == 1);
 
-  const auto logps = plumb(dir, {"logprobs", model, "--dtype=float32"},
-                           "{\"prompt_ids\": [5, 6], \"response_ids\": [7, 8, 9]}\n{\"prompt\": "
-                           "\"a\", \"response\": \"bc\"}\n");
+  const auto logps =
+      test::run_plumb(dir, {"logprobs", model, "--dtype=float32"},
+                      "{\"prompt_ids\": [5, 6], \"response_ids\": [7, 8, 9]}\n{\"prompt\": "
+                      "\"a\", \"response\": \"bc\"}\n");
   REQUIRE(logps.code == 0);
   std::istringstream rows(logps.out);
   REQUIRE(std::getline(rows, line));
   CHECK(nlohmann::json::parse(line).at("token_logprobs").size() == 3);
   CHECK(nlohmann::json::parse(line).at("sum").get<double>() < 0.0);
-  CHECK(plumb(dir, {"logprobs", model}, "{\"prompt_ids\": [5], \"response_ids\": [259]}\n").code ==
-        3);
-  CHECK(plumb(dir, {"logprobs", model}, "nonsense\n").code == 3);
+  CHECK(
+      test::run_plumb(dir, {"logprobs", model}, "{\"prompt_ids\": [5], \"response_ids\": [259]}\n")
+          .code == 3);
+  CHECK(test::run_plumb(dir, {"logprobs", model}, "nonsense\n").code == 3);
 
-  const auto first = plumb(
+  const auto first = test::run_plumb(
       dir, {"generate", model, "--prompt=hello", "--max_new_tokens=8", "--samples=2", "--json"});
   REQUIRE(first.code == 0);
-  CHECK(first.out == plumb(dir, {"generate", model, "--prompt=hello", "--max_new_tokens=8",
-                                 "--samples=2", "--json"})
+  CHECK(first.out == test::run_plumb(dir, {"generate", model, "--prompt=hello",
+                                           "--max_new_tokens=8", "--samples=2", "--json"})
                          .out);
   CHECK(std::count(first.out.begin(), first.out.end(), '\n') == 2);
 }
@@ -107,10 +99,10 @@ TEST_CASE("cli: --dump-config reads back to the same config", "[e2e]") {
   test::TempDir dir;
   test::write_tiny_config(dir / "tiny.ini", dir.path());
   const auto dump =
-      plumb(dir, {"run", (dir / "tiny.ini").string(), "--dpo.beta=0.2", "--dump-config"});
+      test::run_plumb(dir, {"run", (dir / "tiny.ini").string(), "--dpo.beta=0.2", "--dump-config"});
   REQUIRE(dump.code == 0);
   std::ofstream(dir / "again.ini") << dump.out;
-  const auto again = plumb(dir, {"run", (dir / "again.ini").string(), "--dump-config"});
+  const auto again = test::run_plumb(dir, {"run", (dir / "again.ini").string(), "--dump-config"});
   REQUIRE(again.code == 0);
   const auto without_origins = [](std::string text) {
     std::string out;

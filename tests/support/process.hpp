@@ -76,4 +76,17 @@ class Process {
   std::filesystem::path out_, err_;
 };
 
+struct Outcome {
+  int code;
+  std::string out, err;
+};
+
+/// Runs `plumb` to its end.
+inline Outcome run_plumb(const TempDir& dir, const std::vector<std::string>& arguments,
+                         const std::string& input = "") {
+  Process process(dir, arguments, input);
+  const int code = process.wait();
+  return {code, process.output(), process.errors()};
+}
+
 }  // namespace plumb::test
