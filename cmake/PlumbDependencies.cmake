@@ -1,7 +1,10 @@
 # Third-party libraries: Debian packages, and libtorch from the Python wheel or an unpacked libtorch.
 find_package(Threads REQUIRED)
-find_package(Boost 1.74 REQUIRED COMPONENTS program_options)
+find_package(Boost 1.74 REQUIRED CONFIG COMPONENTS program_options)
 find_package(SQLite3 REQUIRED)
+if(NOT TARGET SQLite3::SQLite3)  # its name since CMake 4.3
+  add_library(SQLite3::SQLite3 ALIAS SQLite::SQLite3)
+endif()
 find_package(ZLIB REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
