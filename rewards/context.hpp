@@ -18,8 +18,9 @@ namespace plumb {
 using LocateModel = std::function<std::filesystem::path(const std::string&)>;
 
 /// Names by which options ask for a model of the run they belong to: policy (what the iteration
-/// samples from), previous (the same of the iteration before), initial or base (where the run
-/// began), reference (what the iteration's loss is anchored to).
+/// samples from), previous (the same of the iteration before), initial (what the first iteration
+/// begins with), base (the model as it was given, before a supervised stage), reference (what the
+/// iteration's loss is anchored to).
 const std::vector<std::string>& run_model_names();
 
 /// The model of the run with one of these names, or whose files lie at a path; null if the run has

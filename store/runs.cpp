@@ -97,7 +97,8 @@ std::optional<Run> find_run(const Database& db, const std::string& name) {
 bool remove_run_without_samples(Database& db, std::int64_t run_id) {
   return db.prepare(
                "DELETE FROM runs WHERE run_id=:run AND NOT EXISTS (SELECT 1 FROM samples "
-               "JOIN iterations USING(iteration_id) WHERE iterations.run_id=:run)")
+               "JOIN iterations USING(iteration_id) WHERE iterations.run_id=:run) AND NOT EXISTS "
+               "(SELECT 1 FROM steps WHERE steps.run_id=:run)")
              .bind(run_id)
              .run() == 1;
 }

@@ -10,6 +10,7 @@
 #include "pipeline/evaluation.hpp"
 #include "pipeline/phases.hpp"
 #include "pipeline/run_prompts.hpp"
+#include "pipeline/sft_stage.hpp"
 
 namespace plumb {
 namespace {
@@ -31,12 +32,13 @@ void run_phase(RunContext& context, store::Iteration& iteration, const std::stri
   if (phase == "score") run_score_phase(context, iteration);
   if (phase == "pair") run_pair_phase(context, iteration);
   if (phase == "annotate") run_annotate_phase(context, iteration);
-  if (phase == "train") run_train_phase(context, iteration);
+  if (phase == "train")
+    iteration.index == 0 ? run_sft_stage(context, iteration) : run_train_phase(context, iteration);
   if (phase == "eval") run_eval_phase(context, iteration);
 }
 
-/// The iteration's row, made when the one before it is done. Iteration 0 is the initial policy and
-/// only evaluates.
+/// The iteration's row, made when the one before it is done. Iteration 0 makes the initial policy,
+/// if there is a supervised stage, and evaluates it.
 store::Iteration ensure_iteration(RunContext& context, std::int64_t index) {
   if (std::optional<store::Iteration> found =
           store::find_iteration(context.db, context.run.id, index))
@@ -44,16 +46,17 @@ store::Iteration ensure_iteration(RunContext& context, std::int64_t index) {
   store::Iteration row;
   row.run_id = context.run.id;
   row.index = index;
-  row.phase = index == 0 ? "eval" : "rollout";
-  row.policy_checkpoint_id = context.initial_checkpoint();
+  const bool supervised = !context.config.sft.data.empty();
+  row.phase = index > 0 ? "rollout" : supervised ? "train" : "eval";
+  row.policy_checkpoint_id = context.base_checkpoint();
   if (index > 0) {
     const std::optional<store::Iteration> before =
         store::find_iteration(context.db, context.run.id, index - 1);
     expects(before.has_value(), "the iteration before");
-    if (index > 1) row.policy_checkpoint_id = before->result_checkpoint_id;
+    row.policy_checkpoint_id = before->result_checkpoint_id;
     row.reference_checkpoint_id = context.reference_checkpoint(*row.policy_checkpoint_id);
-  } else {
-    row.result_checkpoint_id = context.initial_checkpoint();
+  } else if (!supervised) {
+    row.result_checkpoint_id = context.base_checkpoint();
   }
   store::create_iteration(
       context.db, row,

@@ -112,7 +112,9 @@ void RunContext::open_run(const std::string& phase) {
 
 void RunContext::load_base() {
   const fs::path resolved = resolve_model(config.model.path);
-  initial_checkpoint_ = checkpoint_of_model(config.model.path, "base");
+  base_checkpoint_ = initial_checkpoint_ = checkpoint_of_model(config.model.path, "base");
+  const std::optional<store::Iteration> zero = store::find_iteration(db, run.id, 0);
+  if (zero && zero->result_checkpoint_id) begin_at(*zero->result_checkpoint_id);
   Checkpoint base = load_checkpoint(resolved.string());
   tokenizer_ = base.tokenizer;
   model_config_ = base.config;
@@ -168,9 +170,9 @@ std::shared_ptr<const LanguageModel> RunContext::language_model(std::int64_t che
   return std::make_shared<LanguageModel>(std::move(model));
 }
 
-std::shared_ptr<const LanguageModel> RunContext::initial_model_at(const std::string& path) {
+std::shared_ptr<const LanguageModel> RunContext::base_model_at(const std::string& path) {
   if (path != fs::weakly_canonical(resolve_model(config.model.path)).string()) return nullptr;
-  LanguageModel model = *language_model(initial_checkpoint_);
+  LanguageModel model = *language_model(base_checkpoint_);
   model.chat.reset();
   return std::make_shared<LanguageModel>(std::move(model));
 }

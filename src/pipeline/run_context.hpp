@@ -37,7 +37,13 @@ class RunContext {
   /// Tokens that end a response: the model's EOS ids and the chat format's end of turn.
   const std::vector<std::int32_t>& end_ids() const { return end_ids_; }
   const ModelConfig& model_config() const { return model_config_; }
+  /// The model at model.path.
+  std::int64_t base_checkpoint() const { return base_checkpoint_; }
+  /// The policy that iteration 1 begins with: the base model, or what the supervised stage made of
+  /// it (the base model until then).
   std::int64_t initial_checkpoint() const { return initial_checkpoint_; }
+  /// Declares that the supervised stage made this policy.
+  void begin_at(std::int64_t checkpoint_id) { initial_checkpoint_ = checkpoint_id; }
 
   /// The policy of a checkpoint with gradients. One is kept; asking for another one frees it.
   /// Modules that hold models of the run let them go.
@@ -49,8 +55,8 @@ class RunContext {
   RunModels& models() { return models_; }
   /// A checkpoint as rewards ask it, with the run's tokenizer and chat format.
   std::shared_ptr<const LanguageModel> language_model(std::int64_t checkpoint_id);
-  /// The initial policy if its files are at this path, with its own chat format; else null.
-  std::shared_ptr<const LanguageModel> initial_model_at(const std::string& path);
+  /// The base model if its files are at this path, with its own chat format; else null.
+  std::shared_ptr<const LanguageModel> base_model_at(const std::string& path);
   kernels::Precision precision() const { return precision_; }
   /// Declares that the trainable policy now holds the weights of another checkpoint (after training
   /// and saving).
@@ -80,7 +86,7 @@ class RunContext {
   std::string chat_template_jinja_;
   std::vector<std::int32_t> end_ids_;
   ModelConfig model_config_;
-  std::int64_t initial_checkpoint_ = 0;
+  std::int64_t base_checkpoint_ = 0, initial_checkpoint_ = 0;
   std::unique_ptr<RunRewards> rewards_;
 };
 

@@ -16,6 +16,7 @@ std::vector<Option> run_option_table() {
   add(declared<RunOptions>("run"));
   add(declared<ModelOptions>("model"));
   add(declared<DataOptions>("data"));
+  add(declared<SftStageOptions>("sft"));
   add(declared<RolloutOptions>("rollout"));
   add(declared<RolloutEngine::Options>("rollout"));
   add(declared<SamplingOptions>("rollout"));
@@ -33,6 +34,7 @@ RunConfig RunConfig::from(const OptionValues& values) {
   config.run = values.read<RunOptions>("run");
   config.model = values.read<ModelOptions>("model");
   config.data = values.read<DataOptions>("data");
+  config.sft = values.read<SftStageOptions>("sft");
   config.rollout = values.read<RolloutOptions>("rollout");
   config.engine = values.read<RolloutEngine::Options>("rollout");
   config.sampling = values.read<SamplingOptions>("rollout");

@@ -77,6 +77,32 @@ struct DataOptions {
   }
 };
 
+/// The supervised stage before iteration 1. What is not here is as in section `train`.
+struct SftStageOptions {
+  std::vector<std::string> data;
+  double learning_rate = 5e-6;
+  std::string lr_scheduler_type = "cosine";
+  double warmup_steps = 0.1;
+  std::int64_t num_train_epochs = 1;
+  std::int64_t max_steps = -1;
+  std::int64_t batch_size = 8;
+
+  static void describe(auto& self, auto&& field) {
+    field("data", self.data,
+          "files of prompts with answers (JSONL) that the model learns before the first iteration; "
+          "empty: no such stage");
+    field("learning_rate", self.learning_rate, Range{0, 1}, "peak learning rate");
+    field("lr_scheduler_type", self.lr_scheduler_type, Choices{{"constant", "linear", "cosine"}},
+          "course of the learning rate after warm-up");
+    field("warmup_steps", self.warmup_steps, Range{0, 1e9},
+          "steps of linear warm-up; below 1: share of all steps");
+    field("num_train_epochs", self.num_train_epochs, Range{1, 1e6}, "passes over the rows");
+    field("max_steps", self.max_steps, Range{-1, 1e9},
+          "optimizer steps; -1: as many as the epochs give");
+    field("batch_size", self.batch_size, Range{1, 1e6}, "rows of one optimizer step");
+  }
+};
+
 struct RolloutOptions {
   std::int64_t samples_per_prompt = 4;
   std::int64_t unit_prompts = 16;
@@ -128,6 +154,7 @@ struct RunConfig {
   RunOptions run;
   ModelOptions model;
   DataOptions data;
+  SftStageOptions sft;
   RolloutOptions rollout;
   RolloutEngine::Options engine;
   SamplingOptions sampling;

@@ -40,23 +40,6 @@ std::int64_t longest_prompt(const RunContext& context) {
   return asked > 0 ? std::min(asked, room) : room;
 }
 
-store::PromptRow make_row(const RunContext& context, const std::string& file,
-                          const DatasetRow& row) {
-  std::vector<Message> messages = row.messages;
-  const std::string& system = context.config.model.system_prompt;
-  if (!system.empty() && (messages.empty() || messages.front().role != "system"))
-    messages.insert(messages.begin(), {"system", system});
-  store::PromptRow prompt;
-  prompt.dataset = std::filesystem::path(file).filename().string();
-  prompt.external_id = row.name();
-  prompt.kind = row.kind;
-  prompt.reference_answer = row.reference;
-  prompt.messages = messages_json(messages);
-  prompt.text = context.chat().render(messages, true).text;
-  prompt.ids = context.chat().encode(context.tokenizer(), messages, true);
-  return prompt;
-}
-
 /// Reads files into a pool; `seen` holds contents that are taken already.
 PromptPool read_pool(const RunContext& context, const std::vector<std::string>& files,
                      std::set<std::string>& seen) {
@@ -72,7 +55,7 @@ PromptPool read_pool(const RunContext& context, const std::vector<std::string>& 
       pool.rejected.push_back({file, line.line, cat(line.code, ": ", line.reason)});
     std::int64_t too_long = 0;
     for (const DatasetRow& row : dataset.rows) {
-      store::PromptRow prompt = make_row(context, file, row);
+      store::PromptRow prompt = make_prompt_row(context, file, row);
       const auto length = static_cast<std::int64_t>(prompt.ids.size());
       if (length > longest) {
         const std::string reason =
@@ -156,6 +139,23 @@ std::vector<std::int64_t> slice_of(const std::vector<std::int64_t>& order, std::
 }
 
 }  // namespace
+
+store::PromptRow make_prompt_row(const RunContext& context, const std::string& file,
+                                 const DatasetRow& row) {
+  std::vector<Message> messages = row.messages;
+  const std::string& system = context.config.model.system_prompt;
+  if (!system.empty() && (messages.empty() || messages.front().role != "system"))
+    messages.insert(messages.begin(), {"system", system});
+  store::PromptRow prompt;
+  prompt.dataset = std::filesystem::path(file).filename().string();
+  prompt.external_id = row.name();
+  prompt.kind = row.kind;
+  prompt.reference_answer = row.reference;
+  prompt.messages = messages_json(messages);
+  prompt.text = context.chat().render(messages, true).text;
+  prompt.ids = context.chat().encode(context.tokenizer(), messages, true);
+  return prompt;
+}
 
 std::vector<Message> messages_of(const store::PromptRow& prompt) {
   std::vector<Message> messages;

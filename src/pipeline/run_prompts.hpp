@@ -1,5 +1,6 @@
 #pragma once
 #include "pipeline/run_context.hpp"
+#include "text/dataset.hpp"
 
 namespace plumb {
 
@@ -8,6 +9,10 @@ namespace plumb {
 /// its reason. Does nothing for iterations that have their prompts. Throws DataError (unreadable
 /// rows, prompts too long) as data.bad_rows and data.truncation say.
 void store_run_prompts(RunContext& context);
+
+/// A row's prompt, rendered and tokenized, not yet stored.
+store::PromptRow make_prompt_row(const RunContext& context, const std::string& file,
+                                 const DatasetRow& row);
 
 /// Messages of a stored prompt.
 std::vector<Message> messages_of(const store::PromptRow& prompt);

@@ -20,13 +20,15 @@ RunRewards::RunRewards(RunContext& run)
   context_.share([this](const std::string& name) { return provide(name); });
 }
 
-/// `previous` is the policy an iteration earlier; before the second iteration that is the initial
-/// one.
+/// `previous` is the policy one training earlier: before the second iteration that is the base
+/// model, which without a supervised stage is the initial policy itself.
 std::int64_t RunRewards::checkpoint_named(const std::string& name) const {
   if (name == "policy") return iteration_.policy_checkpoint_id.value();
   if (name == "reference")
     return iteration_.reference_checkpoint_id.value_or(run_.initial_checkpoint());
-  if (name == "previous" && iteration_.index > 1) {
+  if (name == "base" || (name == "previous" && iteration_.index <= 1))
+    return run_.base_checkpoint();
+  if (name == "previous") {
     const std::optional<store::Iteration> before =
         store::find_iteration(run_.db, run_.run.id, iteration_.index - 1);
     expects(before && before->policy_checkpoint_id, "the iteration before");
@@ -41,7 +43,7 @@ std::shared_ptr<const LanguageModel> RunRewards::provide(const std::string& name
     asked_.insert(name_or_path);
     return run_.language_model(checkpoint_named(name_or_path));
   }
-  return run_.initial_model_at(name_or_path);
+  return run_.base_model_at(name_or_path);
 }
 
 const RunRewards::Module& RunRewards::module(const std::string& name,

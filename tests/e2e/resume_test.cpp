@@ -52,7 +52,7 @@ std::map<std::string, std::string> digest(const std::filesystem::path& run) {
     }
     out[table] = std::to_string(rows) + " rows " + to_hex(hash.finish());
   }
-  for (const char* iteration : {"iter-01", "iter-02"})
+  for (const char* iteration : {"iter-00", "iter-01", "iter-02"})
     out[iteration] = sha256_hex_of_file(run / "policy" / iteration / "model.safetensors");
   return out;
 }
@@ -62,10 +62,12 @@ struct TinyFolder {
   TinyFolder() {
     test::write_tiny_policy(dir / "policy");
     test::write_tiny_prompts(dir / "prompts.jsonl", 20);
+    test::write_tiny_answers(dir / "answers.jsonl", 8);
     test::write_tiny_config(dir / "tiny.ini", dir.path());
   }
   std::vector<std::string> command(const std::string& run) const {
-    return {"run", (dir / "tiny.ini").string(), "--run.dir=" + (dir / run).string()};
+    return {"run", (dir / "tiny.ini").string(), "--run.dir=" + (dir / run).string(),
+            "--sft.data=" + (dir / "answers.jsonl").string(), "--sft.batch_size=2"};
   }
 };
 
@@ -93,6 +95,8 @@ TEST_CASE("kill -9 anywhere, then the same command, ends in the same bits", "[e2
   const auto exists = [&](const std::string& name) { return std::filesystem::exists(run / name); };
   const std::vector<std::pair<std::string, std::function<bool()>>> points{
       {"right after the start", [&] { return exists("run.db"); }},
+      {"supervised stage's state", [&] { return exists("training/iter-0"); }},
+      {"supervised stage's policy", [&] { return exists("policy/iter-00"); }},
       {"first evaluation samples", [&] { return reached(run, count("samples"), 1); }},
       {"evaluation scores", [&] { return reached(run, count("rewards"), 7); }},
       {"initial evaluation stored", [&] { return reached(run, count("evaluations"), 1); }},
@@ -108,9 +112,9 @@ TEST_CASE("kill -9 anywhere, then the same command, ends in the same bits", "[e2
          return reached(
              run, count("reference_logps r JOIN samples s USING(sample_id)", "s.suite='train'"), 1);
        }},
-      {"first step", [&] { return reached(run, count("steps"), 1); }},
+      {"first step", [&] { return reached(run, count("steps"), 5); }},
       {"training state", [&] { return exists("training/iter-1"); }},
-      {"third step", [&] { return reached(run, count("steps"), 3); }},
+      {"third step", [&] { return reached(run, count("steps"), 7); }},
       {"saving the policy",
        [&] { return exists("policy/.iter-01.part") || exists("policy/iter-01"); }},
       {"second iteration's samples",

@@ -60,10 +60,10 @@ TEST_CASE("run models: the same weights are in memory once", "[pipeline][unit]")
   const auto model = context.models().separate(initial);
   CHECK(context.models().separate(initial) == model);
   CHECK(context.language_model(initial)->decoder == model);
-  const auto at_path = context.initial_model_at((tiny.dir / "policy").string());
+  const auto at_path = context.base_model_at((tiny.dir / "policy").string());
   REQUIRE(at_path);
   CHECK(at_path->decoder == model);
-  CHECK_FALSE(context.initial_model_at("/elsewhere"));
+  CHECK_FALSE(context.base_model_at("/elsewhere"));
   // A policy that is trained is lent to nobody.
   Decoder& policy = context.trainable(initial);
   CHECK(context.models().frozen(initial).get() == &policy);

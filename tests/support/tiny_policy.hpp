@@ -102,6 +102,17 @@ inline void write_tiny_prompts(const std::filesystem::path& file, int count) {
   }
 }
 
+/// Prompts with answers for the supervised stage.
+inline void write_tiny_answers(const std::filesystem::path& file, int count) {
+  std::ofstream out(file);
+  for (int i = 0; i < count; ++i) {
+    out << nlohmann::json{{"prompt", "Say number " + std::to_string(i) + "."},
+                          {"completion", "Number " + std::to_string(i) + "."}}
+               .dump()
+        << "\n";
+  }
+}
+
 /// A config for `plumb run` on them: two iterations of a few seconds in all, without any fetched
 /// model.
 inline void write_tiny_config(const std::filesystem::path& file,
