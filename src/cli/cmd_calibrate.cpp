@@ -65,7 +65,7 @@ int calibrate_command(const Arguments& arguments) {
   models.share([&](const std::string& name) {
     return name == "initial" || name == "base"
                ? context.language_model(context.initial_checkpoint())
-               : context.initial_model_at(name);
+               : context.base_model_at(name);
   });
   const auto options = context.config.values.read<R3Options>("r3");
   if (options.backend == "lm_hidden" && !options.mean_vec.empty()) {
