@@ -37,12 +37,14 @@ RolloutStats RolloutEngine::generate(std::span<const RolloutRequest> requests,
                                      const SamplingOptions& sampling,
                                      std::span<const std::int32_t> end_ids, std::uint64_t seed,
                                      std::uint64_t iteration,
-                                     const std::function<void(RolloutResponse&&)>& done) {
+                                     const std::function<void(RolloutResponse&&)>& done,
+                                     const std::function<bool(const RolloutResponse&)>& token) {
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const std::string name = cat("request ", i);
     model_->check(requests[i], longest_response(requests[i], sampling, name), name);
   }
-  const GenerationPlan plan{requests, sampling, end_ids, seed, iteration, options_.max_rows, done};
+  const GenerationPlan plan{requests,  sampling,          end_ids, seed,
+                            iteration, options_.max_rows, done,    token};
   return Generation(*model_, tokenizer_, plan).run();
 }
 

@@ -179,7 +179,8 @@ bool Generation::is_finished(Sample& sample) const {
                    plan_.end_ids.end();
   const bool stop = sample.stop.completed_by_last(response.ids);
   response.finish = end || stop ? FinishReason::kStop : FinishReason::kLength;
-  return end || stop || static_cast<std::int64_t>(response.ids.size()) >= sample.limit;
+  const bool cut = plan_.token && !plan_.token(response);
+  return end || stop || cut || static_cast<std::int64_t>(response.ids.size()) >= sample.limit;
 }
 
 }  // namespace plumb

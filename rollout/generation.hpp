@@ -22,6 +22,7 @@ struct GenerationPlan {
   std::uint64_t seed, iteration;
   std::int64_t max_rows;
   const std::function<void(RolloutResponse&&)>& done;
+  const std::function<bool(const RolloutResponse&)>& token;  // may be empty
 };
 
 /// The scheduler: keeps up to max_rows rows of a model running until every sample of every request

@@ -6,6 +6,7 @@
 #include <optional>
 #include <sstream>
 
+#include "core/base64.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/strings.hpp"
@@ -14,34 +15,6 @@ namespace plumb::service {
 namespace {
 
 constexpr std::size_t kShortestKey = 8, kMaxKeyFile = 1 << 20;
-
-std::optional<std::string> decode_base64(std::string_view text) {
-  std::string out;
-  std::uint32_t bits = 0;
-  int filled = 0;
-  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
-  for (const char c : text) {
-    std::uint32_t value = 0;
-    if (c >= 'A' && c <= 'Z') {
-      value = static_cast<std::uint32_t>(c - 'A');
-    } else if (c >= 'a' && c <= 'z') {
-      value = static_cast<std::uint32_t>(c - 'a' + 26);
-    } else if (c >= '0' && c <= '9') {
-      value = static_cast<std::uint32_t>(c - '0' + 52);
-    } else if (c == '+' || c == '/') {
-      value = c == '+' ? 62 : 63;
-    } else {
-      return std::nullopt;
-    }
-    bits = bits << 6 | value;
-    filled += 6;
-    if (filled >= 8) {
-      filled -= 8;
-      out += static_cast<char>(bits >> filled & 0xff);
-    }
-  }
-  return out;
-}
 
 /// The word before the first space, compared without case, and what follows it.
 std::optional<std::string_view> after_scheme(std::string_view header, std::string_view scheme) {

@@ -34,6 +34,8 @@ const char* openai_type(int status) {
 
 const char* tei_type(int status) {
   switch (status) {
+    case 400:
+      return "Empty";
     case 429:
       return "Overloaded";
     case 503:
@@ -60,6 +62,8 @@ OrderedJson error_body(ErrorStyle style, int status, const std::string& message,
       return {{"error", message}, {"error_type", tei_type(status)}};
     case ErrorStyle::kKserve:
       return {{"error", message}};
+    case ErrorStyle::kDetail:
+      return {{"detail", message}};
     case ErrorStyle::kOpenAi:
       break;
   }
@@ -69,6 +73,8 @@ OrderedJson error_body(ErrorStyle style, int status, const std::string& message,
 }
 
 }  // namespace
+
+ErrorStyle openai_errors(const nlohmann::json&) { return ErrorStyle::kOpenAi; }
 
 Reply error_reply(ErrorStyle style, int status, const std::string& message,
                   const std::string& field) {

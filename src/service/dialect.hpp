@@ -22,6 +22,7 @@ enum class ErrorStyle {
   kFlat,    // {"object": "error", "message", "type", "param", "code"}
   kTei,     // {"error", "error_type"}
   kKserve,  // {"error"}
+  kDetail,  // {"detail"}
 };
 Reply error_reply(ErrorStyle style, int status, const std::string& message,
                   const std::string& field = "");
@@ -43,20 +44,47 @@ struct ScorePlan {
   std::vector<std::string> modules;  // by name; empty: the first one
   std::vector<ScoreItem> items;
   std::optional<bool> truncate;  // the client's own wish about texts that are too long
+  std::optional<std::int64_t> max_length;  // tokens, below the service's own limit
   std::function<Reply(const ScoreJob&)> render;
 };
 
-/// A route that scores texts. `plan` throws Problem.
-struct ScoreRoute {
+/// What a completion works with, on the compute thread.
+struct TextRun {
+  TextModel& model;
+  Exchange& exchange;
+  /// To be called between tokens: scores that wait get their turn.
+  const std::function<void()>& breathe;
+};
+/// What a completion route wants the policy to do. `run` answers the exchange; what it throws
+/// (Problem, DataError) becomes the reply, or the last event of a stream.
+struct TextPlan {
+  std::int64_t tokens = 0;  // prompts and longest responses
+  bool streams = false;
+  std::function<void(const TextRun&)> run;
+};
+
+/// A POST route. Exactly one of the three functions is set; each throws Problem.
+struct Route {
   std::string path;
   ErrorStyle (*style)(const nlohmann::json& body);
-  ScorePlan (*plan)(const Call& call);
+  ScorePlan (*plan)(const Call& call) = nullptr;     // scores texts
+  Reply (*answer)(const Call& call) = nullptr;       // answers at once
+  TextPlan (*complete)(const Call& call) = nullptr;  // asks the policy
 };
-/// All scoring routes; those of one family stand in one file of dialects/.
-const std::vector<ScoreRoute>& score_routes();
+/// All routes of the dialects; each family of clients has one file in dialects/.
+const std::vector<Route>& post_routes();
 
-ScorePlan plan_rewards(const Call& call);     // dialects/native.cpp
-ScorePlan plan_get_reward(const Call& call);  // dialects/openrlhf.cpp
-ScorePlan plan_scalar(const Call& call);      // dialects/scalar.cpp
+std::vector<Route> native_routes();
+std::vector<Route> openrlhf_routes();
+std::vector<Route> vllm_routes();
+std::vector<Route> tei_routes();
+std::vector<Route> llama_factory_routes();
+std::vector<Route> completion_routes();
+/// The route of every path of --route-scalar.
+Route scalar_route();
+/// The route of /v2/models/NAME/infer and /v2/models/NAME/versions/V/infer.
+Route kserve_route();
+
+ErrorStyle openai_errors(const nlohmann::json& body);
 
 }  // namespace plumb::service

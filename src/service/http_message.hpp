@@ -35,6 +35,7 @@ struct Reply {
 struct RequestCosts {
   std::int64_t items = 0;
   std::int64_t tokens = 0;
+  std::int64_t truncated = 0;     // items whose prompt was cut
   std::int64_t queue_us = 0;      // from admission to the first batch
   std::int64_t inference_us = 0;  // of the batches it was in
 };

@@ -320,6 +320,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (costs.items == 0) return;
     const auto ms = [](std::int64_t us) { return std::to_string((us + 500) / 1000); };
     response.set("x-compute-tokens", std::to_string(costs.tokens));
+    if (costs.truncated > 0) response.set("x-truncated-items", std::to_string(costs.truncated));
     response.set("x-total-time", ms(total_us()));
     response.set("x-queue-time", ms(costs.queue_us));
     response.set("x-inference-time", ms(costs.inference_us));

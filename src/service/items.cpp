@@ -2,24 +2,22 @@
 
 #include <cmath>
 
+#include "core/base64.hpp"
 #include "core/error.hpp"
 #include "service/body_fields.hpp"
 #include "service/chat_text.hpp"
 
 namespace plumb::service {
-namespace {
 
 const Tokenizer& need_tokenizer(const Call& call, const std::string& name) {
   if (!call.models.tokenizer)
     throw Problem(400,
                   cat("\"", name,
-                      "\" holds token ids, but the service has no tokenizer: set serve.tokenizer, "
-                      "or send text"),
+                      "\": the service has no tokenizer for token ids; set serve.tokenizer, or "
+                      "send text"),
                   name);
   return *call.models.tokenizer;
 }
-
-}  // namespace
 
 ScoreItem item_from_pair(std::string prompt, std::string response) {
   ScoreItem item;
@@ -100,6 +98,17 @@ double value_of(const ScoreJob& job, std::size_t item, std::size_t module) {
 }
 
 double sigmoid(double value) { return 1 / (1 + std::exp(-value)); }
+
+OrderedJson encoded_numbers(const nlohmann::json& body, const std::vector<double>& values) {
+  const std::string format = text_field(body, "encoding_format", "float");
+  if (format == "float") return values;
+  if (format != "base64")
+    throw Problem(400, cat("\"encoding_format\" = ", format, ", expected float or base64"),
+                  "encoding_format");
+  const std::vector<float> floats(values.begin(), values.end());
+  return encode_base64(
+      {reinterpret_cast<const char*>(floats.data()), floats.size() * sizeof(float)});
+}
 
 std::int64_t prompt_tokens(const ScoreJob& job) {
   std::int64_t tokens = 0;

@@ -31,6 +31,10 @@ std::string reply_model(const Call& call);
 /// A module's value of an item. Throws Problem with the item's number and reason.
 double value_of(const ScoreJob& job, std::size_t item, std::size_t module = 0);
 double sigmoid(double value);
+/// A list of numbers, or with `encoding_format` = base64 the text of its little-endian float32.
+OrderedJson encoded_numbers(const nlohmann::json& body, const std::vector<double>& values);
+/// The service's tokenizer. Throws Problem 400 if there is none.
+const Tokenizer& need_tokenizer(const Call& call, const std::string& name);
 
 std::int64_t prompt_tokens(const ScoreJob& job);
 /// {prompt_tokens, total_tokens, completion_tokens, prompt_tokens_details}

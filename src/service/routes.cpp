@@ -4,14 +4,15 @@
 #include <array>
 #include <string_view>
 
+#include "service/dialects/kserve.hpp"
+#include "service/dialects/shared_paths.hpp"
+
 namespace plumb::service {
 namespace {
 
 constexpr std::array<std::string_view, 4> kPublic{"/health", "/ready", "/live", "/ping"};
 constexpr std::array<std::string_view, 7> kInformation{"/health",  "/ready", "/live",     "/ping",
                                                        "/metrics", "/info",  "/v1/models"};
-
-ErrorStyle openai(const nlohmann::json&) { return ErrorStyle::kOpenAi; }
 
 OrderedJson model_row(const std::string& id, const std::string& root, std::int64_t created,
                       std::int64_t max_length) {
@@ -27,20 +28,30 @@ OrderedJson model_row(const std::string& id, const std::string& root, std::int64
 
 }  // namespace
 
-const std::vector<ScoreRoute>& score_routes() {
-  static const std::vector<ScoreRoute> routes{
-      {"/v1/rewards", openai, plan_rewards},
-      {"/get_reward", openai, plan_get_reward},
-  };
+const std::vector<Route>& post_routes() {
+  static const std::vector<Route> routes = [] {
+    std::vector<Route> all;
+    for (const auto& family : {native_routes(), openrlhf_routes(), vllm_routes(), tei_routes(),
+                               llama_factory_routes(), completion_routes(), shared_routes()})
+      all.insert(all.end(), family.begin(), family.end());
+    return all;
+  }();
   return routes;
 }
 
 bool is_information_route(const std::string& path) {
+  if (path == "/v2" || path.starts_with("/v2/health/")) return true;
+  if (path.starts_with("/v2/models/")) return !is_kserve_infer(path);
   return std::ranges::find(kInformation, path) != kInformation.end();
 }
 
 bool is_public_route(const std::string& path) {
-  return std::ranges::find(kPublic, path) != kPublic.end();
+  return path.starts_with("/v2/health/") || std::ranges::find(kPublic, path) != kPublic.end();
+}
+
+std::string metric_route(const std::string& path) {
+  if (!path.starts_with("/v2/models/")) return path;
+  return is_kserve_infer(path) ? "/v2/models/*/infer" : "/v2/models/*";
 }
 
 Reply models_reply(const ServedModels& models, const ServeOptions& options, std::int64_t created) {

@@ -12,6 +12,9 @@ bool is_information_route(const std::string& path);
 /// Routes that need no access key.
 bool is_public_route(const std::string& path);
 
+/// The path as metrics and log name it: without names that a client chose.
+std::string metric_route(const std::string& path);
+
 /// GET /v1/models
 Reply models_reply(const ServedModels& models, const ServeOptions& options, std::int64_t created);
 /// GET /info

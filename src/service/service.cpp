@@ -6,6 +6,7 @@
 #include "core/clock.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
+#include "service/dialects/kserve.hpp"
 #include "service/json_guard.hpp"
 #include "service/routes.hpp"
 #include "service/token_count.hpp"
@@ -103,12 +104,13 @@ void Service::stop() {
   compute_.stop();
 }
 
-const ScoreRoute* Service::find_route(const std::string& path) const {
-  static const ScoreRoute scalar{"", [](const nlohmann::json&) { return ErrorStyle::kOpenAi; },
-                                 plan_scalar};
-  if (std::ranges::find(options_.route_scalar, path) != options_.route_scalar.end()) return &scalar;
-  const auto& routes = score_routes();
-  const auto found = std::ranges::find(routes, path, &ScoreRoute::path);
+const Route* Service::find_route(const std::string& path) const {
+  static const Route scalar = scalar_route(), kserve = kserve_route();
+  if (std::ranges::find(options_.route_scalar, path) != options_.route_scalar.end())
+    return &scalar;
+  if (is_kserve_infer(path)) return &kserve;
+  const auto& routes = post_routes();
+  const auto found = std::ranges::find(routes, path, &Route::path);
   return found == routes.end() ? nullptr : &*found;
 }
 
@@ -122,11 +124,14 @@ Reply Service::overloaded(ErrorStyle style) {
 std::optional<Reply> Service::refuse_early(Exchange& exchange) {
   const HttpRequest& request = exchange.request;
   const bool is_get_route = is_information_route(request.path);
-  const bool is_post_route = find_route(request.path) != nullptr || request.path == kReloadRoute;
-  exchange.route = is_get_route || is_post_route ? request.path : "other";
+  const Route* route = find_route(request.path);
+  const bool is_post_route = route != nullptr || request.path == kReloadRoute;
+  exchange.route = is_get_route || is_post_route ? metric_route(request.path) : "other";
+  const ErrorStyle style =
+      route != nullptr ? route->style(nlohmann::json::object()) : ErrorStyle::kOpenAi;
   const auto refuse = [&](int status, const std::string& reason, const std::string& message) {
     metrics_.add("plumb_rejected_total", reason_label(reason));
-    return error_reply(ErrorStyle::kOpenAi, status, message);
+    return error_reply(style, status, message);
   };
   const bool is_public =
       is_public_route(request.path) || (request.path == "/metrics" && options_.public_metrics);
@@ -142,17 +147,17 @@ std::optional<Reply> Service::refuse_early(Exchange& exchange) {
                        "Allow", is_get_route ? "GET, HEAD" : "POST");
   }
   if (is_get_route || request.path == kReloadRoute) return std::nullopt;
-  if (!is_json(request.header("content-type"))) {
+  const bool is_binary = is_kserve_infer(request.path) &&
+                         !request.header("inference-header-content-length").empty();
+  if (!is_binary && !is_json(request.header("content-type"))) {
     return refuse(415, "media_type",
                   cat("Content-Type is ", request.header("content-type").substr(0, 100),
                       ", expected application/json"));
   }
   if (!models()) {
-    metrics_.add("plumb_rejected_total", reason_label("loading"));
-    return with_header(error_reply(ErrorStyle::kOpenAi, 503, "models are being loaded"),
-                       "Retry-After", "1");
+    return with_header(refuse(503, "loading", "models are being loaded"), "Retry-After", "1");
   }
-  if (queue_.is_full()) return overloaded(ErrorStyle::kOpenAi);
+  if (queue_.is_full()) return overloaded(style);
   return std::nullopt;
 }
 
@@ -166,31 +171,69 @@ void Service::handle(const std::shared_ptr<Exchange>& exchange) {
 }
 
 void Service::process(const std::shared_ptr<Exchange>& exchange) {
-  const ScoreRoute* route = find_route(exchange->request.path);
-  ErrorStyle style = ErrorStyle::kOpenAi;
+  const HttpRequest& request = exchange->request;
+  const Route* route = find_route(request.path);
+  ErrorStyle style = route->style(nlohmann::json::object());
   try {
-    const nlohmann::json body = parse_body(exchange->request.body);
+    const std::string_view text = request.body;
+    const nlohmann::json body = parse_body(
+        is_kserve_infer(request.path) ? text.substr(0, kserve_json_size(request)) : text);
     style = route->style(body);
-    score(exchange, *route, body);
+    const std::shared_ptr<const ServedModels> loaded = models();
+    const Call call{request, body, *loaded, options_, std::time(nullptr)};
+    if (route->plan != nullptr) {
+      score(exchange, style, loaded, route->plan(call));
+    } else if (route->complete == nullptr) {
+      exchange->reply(route->answer(call));
+    } else if (!loaded->policy) {
+      throw Problem(405, "no policy is loaded: this service only scores; set serve.policy");
+    } else {
+      complete(exchange, style, loaded, route->complete(call));
+    }
   } catch (const Problem& problem) {
     metrics_.add("plumb_rejected_total", reason_label("invalid"));
     exchange->reply(error_reply(style, problem));
   } catch (const std::bad_alloc&) {
     exchange->reply(error_reply(style, 503, "out of memory"));
   } catch (const std::exception& error) {
-    log::error(cat("request ", exchange->request.id, ": ", error.what()));
+    log::error(cat("request ", request.id, ": ", error.what()));
     exchange->reply(error_reply(style, 500, "the service failed; its log names the request's id"));
   }
 }
 
-void Service::score(const std::shared_ptr<Exchange>& exchange, const ScoreRoute& route,
-                    const nlohmann::json& body) {
-  const ErrorStyle style = route.style(body);
-  auto job = std::make_shared<ScoreJob>();
-  job->models = models();
+void Service::complete(const std::shared_ptr<Exchange>& exchange, ErrorStyle style,
+                       const std::shared_ptr<const ServedModels>& loaded, TextPlan plan) {
+  if (!queue_.reserve(plan.tokens)) return exchange->reply(overloaded(style));
+  auto job = std::make_shared<TextJob>();
   job->exchange = exchange;
-  ScorePlan plan =
-      route.plan({exchange->request, body, *job->models, options_, std::time(nullptr)});
+  job->tokens = plan.tokens;
+  job->run = [this, exchange, loaded, style, plan = std::move(plan)] {
+    const std::function<void()> breathe = [this] { compute_.run_waiting_scores(); };
+    const auto fail = [&](int status, const std::string& message, const std::string& field = "") {
+      const Reply reply = error_reply(style, status, message, field);
+      if (!plan.streams) return exchange->reply(reply);
+      exchange->send_event("data: " + reply.body + "\n\ndata: [DONE]\n\n");
+      exchange->end_stream();
+    };
+    try {
+      plan.run({*loaded->policy, *exchange, breathe});
+    } catch (const Problem& problem) {
+      fail(problem.status(), problem.what(), problem.field());
+    } catch (const DataError& error) {
+      fail(400, error.what());
+    } catch (const std::exception& error) {
+      log::error(cat("request ", exchange->request.id, ": ", error.what()));
+      fail(500, cat("the policy failed: ", error.what()));
+    }
+  };
+  queue_.push(job);
+}
+
+void Service::score(const std::shared_ptr<Exchange>& exchange, ErrorStyle style,
+                    const std::shared_ptr<const ServedModels>& loaded, ScorePlan plan) {
+  auto job = std::make_shared<ScoreJob>();
+  job->models = loaded;
+  job->exchange = exchange;
   if (static_cast<std::int64_t>(plan.items.size()) > options_.max_items) {
     throw Problem(422, cat(plan.items.size(), " texts in one request, at most ", options_.max_items,
                            " are taken"));
@@ -216,7 +259,7 @@ void Service::score(const std::shared_ptr<Exchange>& exchange, const ScoreRoute&
   if (!queue_.reserve(tokens)) return exchange->reply(overloaded(style));
   std::int64_t answered = 0;
   try {
-    answered = look_up(*job, plan.truncate);
+    answered = look_up(*job, plan);
   } catch (...) {
     queue_.release(tokens, 1);
     throw;
@@ -229,8 +272,11 @@ void Service::score(const std::shared_ptr<Exchange>& exchange, const ScoreRoute&
   }
 }
 
-std::int64_t Service::look_up(ScoreJob& job, const std::optional<bool>& truncate) {
-  const bool cut = truncate.value_or(options_.truncation == "prompt");
+std::int64_t Service::look_up(ScoreJob& job, const ScorePlan& plan) {
+  const bool cut = plan.truncate.value_or(options_.truncation == "prompt");
+  std::int64_t max_length = options_.max_length;
+  if (plan.max_length && (max_length == 0 || *plan.max_length < max_length))
+    max_length = *plan.max_length;
   const std::size_t modules = job.modules.size();
   job.scores.resize(job.items.size() * modules);
   if (cache_.is_on()) job.keys.resize(job.scores.size());
@@ -239,7 +285,8 @@ std::int64_t Service::look_up(ScoreJob& job, const std::optional<bool>& truncate
   costs.items = static_cast<std::int64_t>(job.items.size());
   for (std::size_t i = 0; i < job.items.size(); ++i) {
     ScoreItem& item = job.items[i];
-    count_tokens(item, job.models->tokenizer.get(), options_.max_length, cut);
+    count_tokens(item, job.models->tokenizer.get(), max_length, cut);
+    costs.truncated += item.truncated ? 1 : 0;
     costs.tokens += item.prompt_tokens + item.response_tokens;
     for (std::size_t m = 0; m < modules; ++m) {
       std::shared_ptr<const Score> known;
@@ -283,6 +330,8 @@ Reply Service::get(const std::string& path) {
     return path == "/info" ? info_reply(*loaded, options_, version_)
                            : models_reply(*loaded, options_, started_at_);
   }
+  if (std::optional<Reply> reply = kserve_information(path, loaded.get(), options_, version_))
+    return std::move(*reply);
   if (loaded && !draining_) return {};
   Reply reply;
   reply.status = 503;

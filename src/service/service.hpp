@@ -46,17 +46,21 @@ class Service {
   const ServeOptions& options() const { return options_; }
   Metrics& metrics() { return metrics_; }
   std::shared_ptr<const ServedModels> models() const;
+  std::int64_t waiting_requests() const { return queue_.requests(); }
+  std::int64_t waiting_tokens() const { return queue_.tokens(); }
 
  private:
   Reply get(const std::string& path);
   Reply metrics_text();
   void process(const std::shared_ptr<Exchange>& exchange);
-  void score(const std::shared_ptr<Exchange>& exchange, const ScoreRoute& route,
-             const nlohmann::json& body);
+  void score(const std::shared_ptr<Exchange>& exchange, ErrorStyle style,
+             const std::shared_ptr<const ServedModels>& loaded, ScorePlan plan);
+  void complete(const std::shared_ptr<Exchange>& exchange, ErrorStyle style,
+                const std::shared_ptr<const ServedModels>& loaded, TextPlan plan);
   /// Counts tokens and takes what the cache knows. @return cost of the scores that are there
-  std::int64_t look_up(ScoreJob& job, const std::optional<bool>& truncate);
+  std::int64_t look_up(ScoreJob& job, const ScorePlan& plan);
   Reply overloaded(ErrorStyle style);
-  const ScoreRoute* find_route(const std::string& path) const;
+  const Route* find_route(const std::string& path) const;
 
   const ServeOptions options_;
   const Access access_;

@@ -134,8 +134,6 @@ int common_failure(const ScoreJob& job) {
   return worst;
 }
 
-}  // namespace
-
 ScorePlan plan_rewards(const Call& call) {
   const nlohmann::json& samples = need_field(call.body, "samples");
   if (!samples.is_array()) throw Problem(400, "\"samples\": expected a list", "samples");
@@ -161,5 +159,9 @@ ScorePlan plan_rewards(const Call& call) {
   };
   return plan;
 }
+
+}  // namespace
+
+std::vector<Route> native_routes() { return {{"/v1/rewards", openai_errors, plan_rewards}}; }
 
 }  // namespace plumb::service

@@ -31,8 +31,6 @@ Reply render_get_reward(const ScoreJob& job) {
   return json_reply({{"rewards", rewards}, {"scores", rewards}, {"extra_logs", logs}});
 }
 
-}  // namespace
-
 ScorePlan plan_get_reward(const Call& call) {
   const std::vector<std::string> queries =
       one_or_more_texts(need_field(call.body, "query"), "query");
@@ -51,5 +49,9 @@ ScorePlan plan_get_reward(const Call& call) {
   plan.render = render_get_reward;
   return plan;
 }
+
+}  // namespace
+
+std::vector<Route> openrlhf_routes() { return {{"/get_reward", openai_errors, plan_get_reward}}; }
 
 }  // namespace plumb::service

@@ -3,6 +3,7 @@
 
 /// slime: one sample {"prompt", "response", "label"}; the whole reply is one JSON number.
 namespace plumb::service {
+namespace {
 
 ScorePlan plan_scalar(const Call& call) {
   ScorePlan plan;
@@ -23,5 +24,9 @@ ScorePlan plan_scalar(const Call& call) {
   plan.render = [](const ScoreJob& job) { return json_reply(value_of(job, 0)); };
   return plan;
 }
+
+}  // namespace
+
+Route scalar_route() { return {"", openai_errors, plan_scalar}; }
 
 }  // namespace plumb::service
