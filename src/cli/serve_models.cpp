@@ -1,5 +1,6 @@
 #include "cli/serve_models.hpp"
 
+#include "cli/serve_policy.hpp"
 #include "core/error.hpp"
 #include "core/hash.hpp"
 #include "model/checkpoint.hpp"
@@ -33,7 +34,8 @@ std::vector<Option> serve_option_table() {
 std::shared_ptr<const service::ServedModels> load_served_models(
     const service::ServeOptions& options, const OptionValues& values) {
   auto models = std::make_shared<service::ServedModels>();
-  RewardContext context(512, resolve_model, choose_precision(options.dtype));
+  RewardContext context(512, resolve_model, choose_precision(options.dtype),
+                        choose_device(options.device));
   for (const std::string& name : options.modules) {
     if (models->find(name) != nullptr)
       throw UsageError(cat("serve.modules: ", name, " stands there twice"));
@@ -41,6 +43,12 @@ std::shared_ptr<const service::ServedModels> load_served_models(
     std::shared_ptr<const RewardModule> module = make_reward(name, values, context);
     const std::string fingerprint = fingerprint_of(entry, *module, values);
     models->modules.push_back({name, std::move(module), fingerprint});
+  }
+  if (!options.policy.empty()) {
+    models->policy = load_text_model(options.policy, options.chat_template, options.dtype,
+                                     options.device);
+    // Shares the policy's life, so that a reload frees both.
+    models->tokenizer = {models->policy, &models->policy->tokenizer()};
   }
   if (!options.tokenizer.empty()) models->tokenizer = load_checkpoint(options.tokenizer).tokenizer;
   return models;

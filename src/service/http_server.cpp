@@ -136,7 +136,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::size_t held = 0;
     if (!refusal) refusal = co_await read_body(parser, held, ec);
     if (!refusal && ec) co_return false;
-    bool keep = parser.get().keep_alive() && !shared_.closing;
+    bool keep = parser.get().keep_alive();
     if (refusal) {
       if (exchange->route.empty()) exchange->route = "other";
       keep = keep && !unread;
@@ -301,6 +301,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   net::awaitable<bool> write_reply(const HttpExchange& exchange, const Parser& parser,
                                    const Reply& reply, bool keep) {
+    keep = keep && !shared_.closing;
     http::response<http::string_body> response(static_cast<http::status>(reply.status),
                                                parser.get().version() == 10 ? 10 : 11);
     fill_head(response, exchange, reply.body.empty() ? "" : reply.content_type, keep);
@@ -329,7 +330,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   net::awaitable<bool> write_stream(const std::shared_ptr<HttpExchange>& exchange,
                                     const Parser& parser, bool keep) {
     const bool chunked = parser.get().version() == 11;
-    keep = keep && chunked;
+    keep = keep && chunked && !shared_.closing;
     http::response<http::empty_body> head(http::status::ok, chunked ? 11 : 10);
     fill_head(head, *exchange, "text/event-stream", keep);
     head.set(http::field::cache_control, "no-cache");

@@ -59,7 +59,7 @@ class Client {
   }
   /// The next reply, skipping interim ones; status 0 if the connection ended or `seconds` passed.
   Answer receive(double seconds = 20) {
-    deadline_ = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+    set_deadline(seconds);
     for (;;) {
       Answer answer = receive_one();
       if (answer.status == 0 || answer.status >= 200) return answer;
@@ -79,13 +79,17 @@ class Client {
   }
   /// Whether the server closed the connection within the time.
   bool is_closed(double seconds = 5) {
-    deadline_ = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+    set_deadline(seconds);
     while (fill()) {
     }
     return ended_;
   }
 
  private:
+  void set_deadline(double seconds) {
+    deadline_ = std::chrono::steady_clock::now() +
+                std::chrono::milliseconds(static_cast<std::int64_t>(1000 * seconds));
+  }
   bool fill() {
     pollfd ready{socket_, POLLIN, 0};
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(

@@ -1,6 +1,7 @@
 #include <future>
 
 #include "core/base64.hpp"
+#include "core/error.hpp"
 #include "service/test_server.hpp"
 #include "support/catch.hpp"
 

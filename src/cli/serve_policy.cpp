@@ -1,0 +1,105 @@
+#include "cli/serve_policy.hpp"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/topk.h>
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+#include "cli/loaded_model.hpp"
+#include "core/error.hpp"
+#include "rollout/engine.hpp"
+
+namespace plumb::cli {
+namespace {
+
+using service::TextModel;
+using service::TokenLogprob;
+
+constexpr std::int64_t kLogitRows = 256;  // rows of full logits held at once
+
+class Policy final : public TextModel {
+ public:
+  Policy(std::string name, LoadedModel&& model)
+      : name_(std::move(name)),
+        model_(std::move(model)),
+        engine_(*model_.decoder, *model_.tokenizer, RolloutEngine::Options{}) {}
+
+  std::string name() const override { return name_; }
+  const Tokenizer& tokenizer() const override { return *model_.tokenizer; }
+  const ChatTemplate& chat() const override { return model_.chat; }
+  std::int64_t max_length() const override { return model_.config.max_position_embeddings; }
+
+  std::vector<std::vector<TokenLogprob>> score(std::span<const std::vector<std::int32_t>> sequences,
+                                               std::int64_t top) override {
+    const at::NoGradGuard no_grad;
+    std::vector<std::vector<TokenLogprob>> out;
+    for (const std::vector<std::int32_t>& ids : sequences) out.push_back(score_one(ids, top));
+    return out;
+  }
+
+  void generate(std::span<const RolloutRequest> requests, const SamplingOptions& sampling,
+                std::uint64_t seed, const Listener& listener) override {
+    const at::NoGradGuard no_grad;
+    engine_.generate(requests, sampling, model_.end_ids, seed, 0, listener.done, listener.token);
+  }
+
+ private:
+  std::vector<TokenLogprob> score_one(const std::vector<std::int32_t>& ids, std::int64_t top) {
+    std::vector<TokenLogprob> rows;
+    if (ids.empty()) return rows;
+    rows.push_back({ids[0], std::numeric_limits<double>::quiet_NaN(), {}});
+    if (ids.size() == 1) return rows;
+    RaggedBuilder builder;
+    builder.add(ids);
+    const at::Tensor hidden = model_.decoder->hidden(builder.batch(model_.decoder->device()));
+    const auto last = static_cast<std::int64_t>(ids.size()) - 1;
+    for (std::int64_t begin = 0; begin < last; begin += kLogitRows)
+      add_rows(hidden.slice(0, begin, std::min(last, begin + kLogitRows)), begin, ids, top, rows);
+    return rows;
+  }
+
+  void add_rows(const at::Tensor& hidden, std::int64_t begin, const std::vector<std::int32_t>& ids,
+                std::int64_t top, std::vector<TokenLogprob>& rows) {
+    const at::Tensor logps =
+        at::log_softmax(model_.decoder->logits(hidden), -1).to(at::kCPU).contiguous();
+    const std::int64_t vocab = logps.size(1);
+    const float* values = logps.const_data_ptr<float>();
+    at::Tensor best, best_ids;
+    if (top > 0) {
+      std::tie(best, best_ids) = at::topk(logps, std::min(top, vocab), -1);
+      best = best.contiguous();
+      best_ids = best_ids.contiguous();
+    }
+    for (std::int64_t r = 0; r < logps.size(0); ++r) {
+      TokenLogprob row;
+      row.id = ids[static_cast<std::size_t>(begin + r + 1)];
+      row.logprob = values[r * vocab + row.id];
+      for (std::int64_t k = 0; top > 0 && k < best.size(1); ++k) {
+        row.top.emplace_back(
+            static_cast<std::int32_t>(best_ids.const_data_ptr<std::int64_t>()[r * best.size(1) + k]),
+            best.const_data_ptr<float>()[r * best.size(1) + k]);
+      }
+      rows.push_back(std::move(row));
+    }
+  }
+
+  std::string name_;
+  LoadedModel model_;
+  RolloutEngine engine_;
+};
+
+}  // namespace
+
+std::shared_ptr<TextModel> load_text_model(const std::string& model,
+                                           const std::string& chat_template,
+                                           const std::string& dtype, const std::string& device) {
+  std::string name = std::filesystem::path(model).filename().string();
+  if (name.empty()) name = model;
+  return std::make_shared<Policy>(std::move(name),
+                                  load_model(model, chat_template, dtype, device));
+}
+
+}  // namespace plumb::cli
