@@ -35,13 +35,12 @@ class RolloutEngine {
   /// @param end_ids  tokens that end a response (EOS list of the model, end of turn of the chat
   /// format)
   /// @param token  called for each new token, the last one of the response it gets; false ends the
-  /// response there (kLength). Throws DataError naming the request if its prompt is empty, holds an unknown id, or
-  /// exceeds the model's context together with max_new_tokens; or if a logit is not finite
-  /// (request, sample, position).
+  /// response there (kLength). Throws DataError naming the request if its prompt is empty, holds an
+  /// unknown id, or exceeds the model's context together with max_new_tokens; or if a logit is not
+  /// finite (request, sample, position).
   RolloutStats generate(std::span<const RolloutRequest> requests, const SamplingOptions& sampling,
                         std::span<const std::int32_t> end_ids, std::uint64_t seed,
-                        std::uint64_t iteration,
-                        const std::function<void(RolloutResponse&&)>& done,
+                        std::uint64_t iteration, const std::function<void(RolloutResponse&&)>& done,
                         const std::function<bool(const RolloutResponse&)>& token = {});
 
  private:

@@ -45,8 +45,8 @@ std::shared_ptr<const service::ServedModels> load_served_models(
     models->modules.push_back({name, std::move(module), fingerprint});
   }
   if (!options.policy.empty()) {
-    models->policy = load_text_model(options.policy, options.chat_template, options.dtype,
-                                     options.device);
+    models->policy =
+        load_text_model(options.policy, options.chat_template, options.dtype, options.device);
     // Shares the policy's life, so that a reload frees both.
     models->tokenizer = {models->policy, &models->policy->tokenizer()};
   }

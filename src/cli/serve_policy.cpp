@@ -78,9 +78,9 @@ class Policy final : public TextModel {
       row.id = ids[static_cast<std::size_t>(begin + r + 1)];
       row.logprob = values[r * vocab + row.id];
       for (std::int64_t k = 0; top > 0 && k < best.size(1); ++k) {
-        row.top.emplace_back(
-            static_cast<std::int32_t>(best_ids.const_data_ptr<std::int64_t>()[r * best.size(1) + k]),
-            best.const_data_ptr<float>()[r * best.size(1) + k]);
+        row.top.emplace_back(static_cast<std::int32_t>(
+                                 best_ids.const_data_ptr<std::int64_t>()[r * best.size(1) + k]),
+                             best.const_data_ptr<float>()[r * best.size(1) + k]);
       }
       rows.push_back(std::move(row));
     }
@@ -98,8 +98,7 @@ std::shared_ptr<TextModel> load_text_model(const std::string& model,
                                            const std::string& dtype, const std::string& device) {
   std::string name = std::filesystem::path(model).filename().string();
   if (name.empty()) name = model;
-  return std::make_shared<Policy>(std::move(name),
-                                  load_model(model, chat_template, dtype, device));
+  return std::make_shared<Policy>(std::move(name), load_model(model, chat_template, dtype, device));
 }
 
 }  // namespace plumb::cli

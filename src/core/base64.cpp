@@ -25,7 +25,8 @@ std::string encode_base64(std::string_view bytes) {
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     std::uint32_t group = 0;
     for (std::size_t k = 0; k < 3; ++k) {
-      const std::uint32_t byte = i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0;
+      const std::uint32_t byte =
+          i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0;
       group = group << 8 | byte;
     }
     for (std::size_t k = 0; k < 4; ++k)

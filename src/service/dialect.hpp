@@ -43,7 +43,7 @@ struct Call {
 struct ScorePlan {
   std::vector<std::string> modules;  // by name; empty: the first one
   std::vector<ScoreItem> items;
-  std::optional<bool> truncate;  // the client's own wish about texts that are too long
+  std::optional<bool> truncate;            // the client's own wish about texts that are too long
   std::optional<std::int64_t> max_length;  // tokens, below the service's own limit
   std::function<Reply(const ScoreJob&)> render;
 };

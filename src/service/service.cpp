@@ -106,8 +106,7 @@ void Service::stop() {
 
 const Route* Service::find_route(const std::string& path) const {
   static const Route scalar = scalar_route(), kserve = kserve_route();
-  if (std::ranges::find(options_.route_scalar, path) != options_.route_scalar.end())
-    return &scalar;
+  if (std::ranges::find(options_.route_scalar, path) != options_.route_scalar.end()) return &scalar;
   if (is_kserve_infer(path)) return &kserve;
   const auto& routes = post_routes();
   const auto found = std::ranges::find(routes, path, &Route::path);
@@ -147,8 +146,8 @@ std::optional<Reply> Service::refuse_early(Exchange& exchange) {
                        "Allow", is_get_route ? "GET, HEAD" : "POST");
   }
   if (is_get_route || request.path == kReloadRoute) return std::nullopt;
-  const bool is_binary = is_kserve_infer(request.path) &&
-                         !request.header("inference-header-content-length").empty();
+  const bool is_binary =
+      is_kserve_infer(request.path) && !request.header("inference-header-content-length").empty();
   if (!is_binary && !is_json(request.header("content-type"))) {
     return refuse(415, "media_type",
                   cat("Content-Type is ", request.header("content-type").substr(0, 100),

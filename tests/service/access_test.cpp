@@ -5,8 +5,9 @@
 
 #include "core/base64.hpp"
 #include "core/error.hpp"
-#include "support/catch.hpp"
 #include "support/files.hpp"
+
+#include "support/catch.hpp"
 
 using namespace plumb;
 using namespace plumb::service;
@@ -58,9 +59,13 @@ TEST_CASE("a public address needs a key unless told otherwise", "[service][unit]
 }
 
 TEST_CASE("base64 follows the vectors of RFC 4648", "[service][unit]") {
-  const std::vector<std::pair<std::string, std::string>> vectors{
-      {"", ""},           {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-      {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const std::vector<std::pair<std::string, std::string>> vectors{{"", ""},
+                                                                 {"f", "Zg=="},
+                                                                 {"fo", "Zm8="},
+                                                                 {"foo", "Zm9v"},
+                                                                 {"foob", "Zm9vYg=="},
+                                                                 {"fooba", "Zm9vYmE="},
+                                                                 {"foobar", "Zm9vYmFy"}};
   for (const auto& [bytes, text] : vectors) {
     CHECK(encode_base64(bytes) == text);
     CHECK(decode_base64(text) == bytes);

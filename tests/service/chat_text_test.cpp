@@ -1,16 +1,18 @@
 #include "service/chat_text.hpp"
 
-#include "service/token_count.hpp"
 #include "service/fake_models.hpp"
+#include "service/token_count.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;
 using namespace plumb::service;
 
 TEST_CASE("a rendered chat reads back to the messages it was made of", "[service][unit]") {
-  const std::vector<Message> messages{
-      {"user", "Hi <there>\nsecond | line"}, {"assistant", "Hello\n\nyou"}, {"user", "Bye"},
-      {"assistant", "See you"}};
+  const std::vector<Message> messages{{"user", "Hi <there>\nsecond | line"},
+                                      {"assistant", "Hello\n\nyou"},
+                                      {"user", "Bye"},
+                                      {"assistant", "See you"}};
   for (const char* name : {"chatml", "qwen2.5", "llama3", "gemma", "zephyr", "phi3"}) {
     INFO(name);
     const std::string text = ChatTemplate::named(name).render(messages, false).text;
@@ -25,8 +27,7 @@ TEST_CASE("a rendered chat reads back to the messages it was made of", "[service
   }
 }
 
-TEST_CASE("a response that was cut has no end mark, and plain text is no chat",
-          "[service][unit]") {
+TEST_CASE("a response that was cut has no end mark, and plain text is no chat", "[service][unit]") {
   const ReadChat cut =
       read_chat_text("<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\nhalf an ans");
   REQUIRE(cut.messages.size() == 2);
@@ -69,8 +70,8 @@ TEST_CASE("an over-long text loses the prompt's beginning or is refused", "[serv
 
 TEST_CASE("a cut never splits a character", "[service][unit]") {
   const test::ByteTokenizer tokenizer;
-  for (const Tokenizer* counter : {static_cast<const Tokenizer*>(nullptr),
-                                   static_cast<const Tokenizer*>(&tokenizer)}) {
+  for (const Tokenizer* counter :
+       {static_cast<const Tokenizer*>(nullptr), static_cast<const Tokenizer*>(&tokenizer)}) {
     for (std::int64_t limit = 2; limit < 40; ++limit) {
       ScoreItem item;
       item.sample.messages = {{"user", "äöü€𝄞äöü€𝄞äöü€𝄞"}};

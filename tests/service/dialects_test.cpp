@@ -3,6 +3,7 @@
 
 #include "core/base64.hpp"
 #include "service/test_server.hpp"
+
 #include "support/catch.hpp"
 
 /// Every dialect against the reply shape of its clients. Values follow FakeReward: bytes of the
@@ -41,14 +42,15 @@ std::string chat(const std::string& prompt, const std::string& response) {
 }  // namespace
 
 TEST_CASE("/v1/rewards: modules, components, token rewards, the client's ids", "[service][unit]") {
-  const json reply = ok(
-      "/v1/rewards",
-      {{"modules", {"other", "fake"}},
-       {"samples",
-        {{{"id", "x7"}, {"prompt", "ab"}, {"response", "hello"}, {"reference_answer", "r"}},
-         {{"messages", {{{"role", "user"}, {"content", "abcd"}}}}, {"response_token_ids", {104, 105, 256}}},
-         {{"prompt", "p"}, {"response", "FAIL"}}}},
-       {"return", {"components", "token_rewards"}}});
+  const json reply =
+      ok("/v1/rewards",
+         {{"modules", {"other", "fake"}},
+          {"samples",
+           {{{"id", "x7"}, {"prompt", "ab"}, {"response", "hello"}, {"reference_answer", "r"}},
+            {{"messages", {{{"role", "user"}, {"content", "abcd"}}}},
+             {"response_token_ids", {104, 105, 256}}},
+            {{"prompt", "p"}, {"response", "FAIL"}}}},
+          {"return", {"components", "token_rewards"}}});
   CHECK(reply["object"] == "list");
   CHECK(reply["id"].get<std::string>().starts_with("rwd-"));
   CHECK(reply["model"] == "plumb");
@@ -123,7 +125,8 @@ TEST_CASE("slime: the whole reply is one number", "[service][unit]") {
 
 TEST_CASE("/classify and /v1/classify: raw by default, sigmoid when asked", "[service][unit]") {
   for (const char* path : {"/classify", "/v1/classify"}) {
-    const json reply = ok(path, {{"model", "fake"}, {"input", chat("ab", "hello")}, {"activation", false}});
+    const json reply =
+        ok(path, {{"model", "fake"}, {"input", chat("ab", "hello")}, {"activation", false}});
     CHECK(reply["id"].get<std::string>().starts_with("classify-"));
     CHECK(reply["object"] == "list");
     CHECK(reply["model"] == "fake");
@@ -143,10 +146,11 @@ TEST_CASE("/classify and /v1/classify: raw by default, sigmoid when asked", "[se
   CHECK(ids["data"][0]["probs"][0] == Approx(2));
   CHECK(ok("/classify", {{"input", {104, 105}}})["data"].size() == 1);
   CHECK(ok("/classify", {{"input", json::array()}})["data"] == json::array());
-  CHECK(ok("/classify", {{"messages",
-                          {{{"role", "user"}, {"content", "ab"}},
-                           {{"role", "assistant"}, {"content", "hello"}}}}})["data"][0]["probs"][0] ==
-        Approx(4.98));
+  CHECK(
+      ok("/classify", {{"messages",
+                        {{{"role", "user"}, {"content", "ab"}},
+                         {{"role", "assistant"}, {"content", "hello"}}}}})["data"][0]["probs"][0] ==
+      Approx(4.98));
   CHECK(server().post("/classify", {{"input", 3}}).status == 400);
   CHECK(server().post("/classify", {{"input", {104, 9999}}}).status == 400);
   const Answer unknown = server().post("/classify", {{"model", "gone"}, {"input", "x"}});
@@ -189,8 +193,11 @@ TEST_CASE("/pooling and /v1/embeddings: values, token rows, base64", "[service][
 }
 
 TEST_CASE("/score: pairs 1:1, 1:N and N:N under all their names", "[service][unit]") {
-  for (const auto& [left, right] : std::vector<std::pair<const char*, const char*>>{
-           {"text_1", "text_2"}, {"data_1", "data_2"}, {"queries", "documents"}, {"queries", "items"}}) {
+  for (const auto& [left, right] :
+       std::vector<std::pair<const char*, const char*>>{{"text_1", "text_2"},
+                                                        {"data_1", "data_2"},
+                                                        {"queries", "documents"},
+                                                        {"queries", "items"}}) {
     const json reply = ok("/score", {{left, "ab"}, {right, {"hello", "you"}}});
     CHECK(reply["id"].get<std::string>().starts_with("score-"));
     CHECK(reply["data"][0] == json{{"index", 0}, {"object", "score"}, {"score", 4.98}});
@@ -208,8 +215,9 @@ TEST_CASE("/v1/score with query and items: SGLang's rows", "[service][unit]") {
   CHECK(reply["object"] == "scoring");
   REQUIRE(reply["scores"].size() == 2);
   CHECK(reply["scores"][0][0] == Approx(4.98));
-  CHECK(server().post("/v1/score", {{"query", "q"}, {"items", {"a"}}, {"label_token_ids", {1}}}).status ==
-        400);
+  CHECK(server()
+            .post("/v1/score", {{"query", "q"}, {"items", {"a"}}, {"label_token_ids", {1}}})
+            .status == 400);
 }
 
 TEST_CASE("rerank: descending, top_n, documents of vLLM, Jina and Cohere", "[service][unit]") {
@@ -223,8 +231,9 @@ TEST_CASE("rerank: descending, top_n, documents of vLLM, Jina and Cohere", "[ser
     CHECK(reply["usage"] == json{{"prompt_tokens", 7}, {"total_tokens", 7}});
     CHECK(reply["meta"]["billed_units"]["search_units"] == 1);
   }
-  CHECK_FALSE(ok("/rerank", {{"query", "q"}, {"documents", {"a"}}, {"return_documents", false}})
-                  ["results"][0].contains("document"));
+  CHECK_FALSE(ok("/rerank",
+                 {{"query", "q"}, {"documents", {"a"}}, {"return_documents", false}})["results"][0]
+                  .contains("document"));
   CHECK(ok("/rerank", {{"query", "q"}, {"documents", json::array()}})["results"] == json::array());
 }
 
@@ -237,7 +246,8 @@ TEST_CASE("text-embeddings-inference: /predict and /rerank", "[service][unit]") 
   CHECK(batch[1][0]["score"] == Approx(3));
   CHECK(ok("/predict", {{"inputs", "hello"}, {"raw_scores", false}})[0]["score"] ==
         Approx(1 / (1 + std::exp(-5.0))));
-  const json ranked = ok("/rerank", {{"query", ""}, {"texts", {"a", "aaa"}}, {"return_text", true}});
+  const json ranked =
+      ok("/rerank", {{"query", ""}, {"texts", {"a", "aaa"}}, {"return_text", true}});
   CHECK(ranked == json{{{"index", 1}, {"score", 3.0}, {"text", "aaa"}},
                        {{"index", 0}, {"score", 1.0}, {"text", "a"}}});
   const Answer empty = server().post("/rerank", {{"query", "q"}, {"texts", json::array()}});
@@ -260,8 +270,8 @@ TEST_CASE("tokenize and detokenize in both dialects", "[service][unit]") {
 }
 
 TEST_CASE("LLaMA-Factory: scores of whole chats", "[service][unit]") {
-  const json reply = ok("/v1/score/evaluation",
-                        {{"model", "fake"}, {"messages", {"hello", chat("ab", "hello")}}});
+  const json reply =
+      ok("/v1/score/evaluation", {{"model", "fake"}, {"messages", {"hello", chat("ab", "hello")}}});
   CHECK(reply["object"] == "score.evaluation");
   CHECK(reply["model"] == "fake");
   REQUIRE(reply["scores"].size() == 2);
@@ -286,18 +296,18 @@ TEST_CASE("KServe v2: JSON tensors, binary tensors, metadata", "[service][unit]"
   CHECK(reply["outputs"][0]["shape"] == json{2, 1});
   CHECK(reply["outputs"][0]["data"] == json{5.0, 3.0});
 
-  const std::string head = json{
-      {"inputs",
-       {{{"name", "sentences"},
-         {"shape", {2, 1}},
-         {"datatype", "BYTES"},
-         {"parameters", {{"binary_data_size", 16}}}}}},
-      {"outputs", {{{"name", "rewards"}, {"parameters", {{"binary_data", true}}}}}}}.dump();
+  const std::string head =
+      json{{"inputs",
+            {{{"name", "sentences"},
+              {"shape", {2, 1}},
+              {"datatype", "BYTES"},
+              {"parameters", {{"binary_data_size", 16}}}}}},
+           {"outputs", {{{"name", "rewards"}, {"parameters", {{"binary_data", true}}}}}}}
+          .dump();
   const std::string tail("\5\0\0\0hello\3\0\0\0you", 16);
   const std::string lengths =
       "Inference-Header-Content-Length: " + std::to_string(head.size()) + "\r\n";
-  const Answer binary =
-      test::Client(server().port()).request("POST", path, head + tail, lengths);
+  const Answer binary = test::Client(server().port()).request("POST", path, head + tail, lengths);
   REQUIRE(binary.status == 200);
   const auto size = std::stoul(binary.headers.at("inference-header-content-length"));
   REQUIRE(binary.body.size() == size + 8);
@@ -305,17 +315,21 @@ TEST_CASE("KServe v2: JSON tensors, binary tensors, metadata", "[service][unit]"
   std::memcpy(values, binary.body.data() + size, 8);
   CHECK(values[0] == 5.0F);
   CHECK(values[1] == 3.0F);
-  CHECK(test::Client(server().port()).request("POST", path, head + tail.substr(0, 12), lengths).status ==
-        400);
+  CHECK(test::Client(server().port())
+            .request("POST", path, head + tail.substr(0, 12), lengths)
+            .status == 400);
 
-  const json tokens = ok(path, {{"inputs",
-                                 {{{"name", "tokens"}, {"datatype", "INT64"}, {"data", {{104, 105}, {104, 0}}}},
-                                  {{"name", "sequence_lengths"}, {"datatype", "INT64"}, {"data", {2, 1}}}}}});
+  const json tokens =
+      ok(path, {{"inputs",
+                 {{{"name", "tokens"}, {"datatype", "INT64"}, {"data", {{104, 105}, {104, 0}}}},
+                  {{"name", "sequence_lengths"}, {"datatype", "INT64"}, {"data", {2, 1}}}}}});
   CHECK(tokens["outputs"][0]["data"] == json{2.0, 1.0});
   const Answer unknown = server().post("/v2/models/gone/infer", {{"inputs", json::array()}});
   CHECK(unknown.status == 404);
   CHECK(unknown.json()["error"].is_string());
-  const auto get = [&](const std::string& what) { return test::Client(server().port()).request("GET", what); };
+  const auto get = [&](const std::string& what) {
+    return test::Client(server().port()).request("GET", what);
+  };
   CHECK(get("/v2/health/ready").status == 200);
   CHECK(get("/v2/models/reward_model/ready").status == 200);
   CHECK(get("/v2/models/reward_model").json()["outputs"][0]["name"] == "rewards");

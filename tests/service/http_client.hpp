@@ -15,7 +15,7 @@
 namespace plumb::test {
 
 struct Answer {
-  int status = 0;  // 0: the connection ended without a reply
+  int status = 0;                              // 0: the connection ended without a reply
   std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
   nlohmann::json json() const { return nlohmann::json::parse(body); }
@@ -50,8 +50,7 @@ class Client {
   bool send(const std::string& bytes) {
     std::size_t sent = 0;
     while (sent < bytes.size()) {
-      const auto count =
-          ::send(socket_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+      const auto count = ::send(socket_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
       if (count <= 0) return false;
       sent += static_cast<std::size_t>(count);
     }
@@ -68,9 +67,9 @@ class Client {
   Answer request(const std::string& method, const std::string& path, const std::string& body = "",
                  const std::string& headers = "Content-Type: application/json\r\n") {
     send(method + " " + path + " HTTP/1.1\r\nHost: x\r\n" + headers +
-         (body.empty() && method == "GET" ? ""
-                                          : "Content-Length: " + std::to_string(body.size()) +
-                                                "\r\n") +
+         (body.empty() && method == "GET"
+              ? ""
+              : "Content-Length: " + std::to_string(body.size()) + "\r\n") +
          "\r\n" + body);
     return receive();
   }

@@ -4,6 +4,7 @@
 
 #include "service/body_fields.hpp"
 #include "service/problem.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb::service;

@@ -1,6 +1,7 @@
 #include "service/metrics.hpp"
 
 #include "core/error.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb::service;
@@ -32,10 +33,12 @@ TEST_CASE("metrics are Prometheus text: cumulative buckets, +Inf, sum and count"
 
 TEST_CASE("latency buckets are fine where scoring takes milliseconds", "[service][unit]") {
   Metrics metrics;
-  for (const double seconds : {0.002, 0.004, 0.008}) metrics.observe("plumb_queue_seconds", seconds);
+  for (const double seconds : {0.002, 0.004, 0.008})
+    metrics.observe("plumb_queue_seconds", seconds);
   const std::string text = metrics.text();
   int buckets = 0;
-  for (std::size_t at = text.find("le=\""); at != std::string::npos; at = text.find("le=\"", at + 1))
+  for (std::size_t at = text.find("le=\""); at != std::string::npos;
+       at = text.find("le=\"", at + 1))
     ++buckets;
   CHECK(buckets == 36);
   CHECK(text.find("plumb_queue_seconds_count 3\n") != std::string::npos);

@@ -4,6 +4,7 @@
 #include "service/compute_queue.hpp"
 #include "service/fake_models.hpp"
 #include "service/score_cache.hpp"
+
 #include "support/catch.hpp"
 
 using namespace plumb;

@@ -3,17 +3,18 @@
 #include "core/base64.hpp"
 #include "core/error.hpp"
 #include "service/test_server.hpp"
+
 #include "support/catch.hpp"
 
 /// The server under good and bad traffic, byte by byte.
 
 using namespace plumb;
 using nlohmann::json;
+using service::ServeOptions;
 using test::Answer;
 using test::Client;
 using test::FakeOptions;
 using test::ReadyServer;
-using service::ServeOptions;
 
 namespace {
 
@@ -106,8 +107,9 @@ TEST_CASE("every kind of bad request has its status and leaves the server well",
   CHECK(raw("DELETE /metrics HTTP/1.1\r\n\r\n") == 405);
   CHECK(raw("GET / HTTP/1.1\r\nX: " + std::string(40000, 'x') + "\r\n\r\n") == 431);
   CHECK(raw(post_head(std::size_t{5} << 20)) == 413);
-  CHECK(raw("POST /get_reward HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}") ==
-        415);
+  CHECK(
+      raw("POST /get_reward HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}") ==
+      415);
   CHECK(raw(post_head(2, "Expect: something\r\n") + "{}") == 417);
   // Framing that two servers could read in two ways.
   const std::string chunk = "2\r\n{}\r\n0\r\n\r\n";
@@ -176,8 +178,7 @@ TEST_CASE("keys guard everything but the health routes", "[service][unit]") {
     CHECK(status("GET", path, "").status == 200);
 }
 
-TEST_CASE("until the models are there, the service says 503 with Retry-After",
-          "[service][unit]") {
+TEST_CASE("until the models are there, the service says 503 with Retry-After", "[service][unit]") {
   std::promise<void> gate;
   test::TestServer server({}, {}, {}, [&]() -> std::shared_ptr<const service::ServedModels> {
     gate.get_future().wait();
@@ -220,7 +221,8 @@ TEST_CASE("scores do not depend on the company of a text, and none is lost or do
         const int n = (c + i) % 7;
         std::vector<std::string> texts;
         for (int k = 0; k < n; ++k)
-          texts.push_back(std::string(static_cast<std::size_t>((c * 31 + i * 7 + k * 13) % 50), 'x'));
+          texts.push_back(
+              std::string(static_cast<std::size_t>((c * 31 + i * 7 + k * 13) % 50), 'x'));
         const json reply = client.post("/get_reward", {{"query", texts}}).json();
         good &= reply["rewards"].size() == texts.size();
         for (std::size_t k = 0; good && k < texts.size(); ++k)
@@ -252,13 +254,13 @@ TEST_CASE("the same text is scored once: from the cache, and inside of a batch",
 
 TEST_CASE("one bad text does not spoil its batch", "[service][unit]") {
   ReadyServer server;
-  const json reply =
-      server.post("/v1/rewards", {{"samples",
-                                   {{{"prompt", ""}, {"response", "good"}},
-                                    {{"prompt", ""}, {"response", "THROW"}},
-                                    {{"prompt", ""}, {"response", "NAN"}},
-                                    {{"prompt", ""}, {"response", "FAIL"}}}}})
-          .json();
+  const json reply = server
+                         .post("/v1/rewards", {{"samples",
+                                                {{{"prompt", ""}, {"response", "good"}},
+                                                 {{"prompt", ""}, {"response", "THROW"}},
+                                                 {{"prompt", ""}, {"response", "NAN"}},
+                                                 {{"prompt", ""}, {"response", "FAIL"}}}}})
+                         .json();
   CHECK(reply["data"][0]["score"] == 4.0);
   for (std::size_t i = 1; i < 4; ++i) {
     CHECK(reply["data"][i]["score"].is_null());

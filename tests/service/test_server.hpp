@@ -14,12 +14,12 @@ class TestServer {
                       std::vector<std::string> keys = {}, service::Service::Loader loader = {},
                       std::unique_ptr<service::ScoreSink> sink = nullptr)
       : options_(adapted(std::move(options))),
-        service_(options_, service::Access(keys),
-                 loader ? std::move(loader)
-                        : [fake]() -> std::shared_ptr<const service::ServedModels> {
-                            return fake_models(fake);
-                          },
-                 std::move(sink), "test"),
+        service_(
+            options_, service::Access(keys),
+            loader ? std::move(loader) : [fake]() -> std::shared_ptr<const service::ServedModels> {
+              return fake_models(fake);
+            },
+            std::move(sink), "test"),
         server_(service_),
         port_(server_.port()),
         thread_([this] { server_.run(); }) {

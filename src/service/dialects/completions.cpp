@@ -36,8 +36,8 @@ struct Completion {
             {"completion_tokens", generated}};
   }
   OrderedJson frame(OrderedJson choices, bool chunk) const {
-    const char* object = chat ? (chunk ? "chat.completion.chunk" : "chat.completion")
-                              : "text_completion";
+    const char* object =
+        chat ? (chunk ? "chat.completion.chunk" : "chat.completion") : "text_completion";
     return {{"id", id},
             {"object", object},
             {"created", created},
@@ -78,8 +78,7 @@ OrderedJson completion_choice(const Completion& completion, TextModel& model, st
   if (completion.fields.top_logprobs >= 0) {
     std::vector<TokenLogprob> rows = echoed;
     if (!response.ids.empty()) {
-      const auto fresh =
-          response_logprobs(model, prompt, response, completion.fields.top_logprobs);
+      const auto fresh = response_logprobs(model, prompt, response, completion.fields.top_logprobs);
       rows.insert(rows.end(), fresh.begin(), fresh.end());
     }
     logprobs = completion_logprobs(tokenizer, rows, completion.fields, 0);
@@ -99,14 +98,14 @@ OrderedJson chat_choice(const Completion& completion, TextModel& model, std::siz
                              response_logprobs(model, completion.prompts[response.request],
                                                response, completion.fields.top_logprobs),
                              completion.fields);
-  return {{"index", index},
-          {"message",
-           {{"role", "assistant"},
-            {"content",
-             response_text(model.tokenizer(), response, completion.fields.sampling.stop)}}},
-          {"logprobs", std::move(logprobs)},
-          {"finish_reason", finish_name(response)},
-          {"stop_reason", nullptr}};
+  return {
+      {"index", index},
+      {"message",
+       {{"role", "assistant"},
+        {"content", response_text(model.tokenizer(), response, completion.fields.sampling.stop)}}},
+      {"logprobs", std::move(logprobs)},
+      {"finish_reason", finish_name(response)},
+      {"stop_reason", nullptr}};
 }
 
 /// All responses, by choice; what the client left behind is not finished.
@@ -141,10 +140,9 @@ void answer_whole(const Completion& completion, const TextRun& run) {
   std::int64_t generated = 0;
   for (std::size_t i = 0; i < responses.size(); ++i) {
     generated += static_cast<std::int64_t>(responses[i].ids.size());
-    choices.push_back(completion.chat
-                          ? chat_choice(completion, run.model, i, responses[i])
-                          : completion_choice(completion, run.model, i, responses[i],
-                                              echoed[responses[i].request]));
+    choices.push_back(completion.chat ? chat_choice(completion, run.model, i, responses[i])
+                                      : completion_choice(completion, run.model, i, responses[i],
+                                                          echoed[responses[i].request]));
   }
   OrderedJson body = completion.frame(std::move(choices), false);
   body["usage"] = completion.usage(generated);
@@ -166,9 +164,9 @@ class Streamer {
         send(i, {{"role", "assistant"}, {"content", ""}}, "", nullptr, nullptr);
     } else if (completion_.echo) {
       for (std::size_t i = 0; i < streams_.size(); ++i)
-        send_text(i, run_.model.tokenizer().decode(
-                         completion_.prompts[i / static_cast<std::size_t>(
-                                                     completion_.fields.samples)]));
+        send_text(
+            i, run_.model.tokenizer().decode(
+                   completion_.prompts[i / static_cast<std::size_t>(completion_.fields.samples)]));
     }
     if (completion_.fields.max_tokens > 0) generate();
     if (completion_.fields.include_usage) {
@@ -223,7 +221,9 @@ class Streamer {
     choices.push_back(std::move(choice));
     event(completion_.frame(std::move(choices), true));
   }
-  void event(const OrderedJson& body) { run_.exchange.send_event("data: " + json_reply(body).body + "\n\n"); }
+  void event(const OrderedJson& body) {
+    run_.exchange.send_event("data: " + json_reply(body).body + "\n\n");
+  }
 
   const Completion& completion_;
   const TextRun& run_;
@@ -234,9 +234,9 @@ class Streamer {
 TextPlan plan_of(std::shared_ptr<Completion> completion) {
   TextPlan plan;
   plan.streams = completion->fields.stream;
-  plan.tokens = completion->prompt_tokens() +
-                completion->fields.samples * completion->fields.max_tokens *
-                    static_cast<std::int64_t>(completion->prompts.size());
+  plan.tokens =
+      completion->prompt_tokens() + completion->fields.samples * completion->fields.max_tokens *
+                                        static_cast<std::int64_t>(completion->prompts.size());
   plan.run = [completion](const TextRun& run) {
     if (completion->fields.stream) {
       Streamer(*completion, run).run();
@@ -304,8 +304,7 @@ TextPlan plan_chat(const Call& call) {
   const auto completion = std::make_shared<Completion>();
   completion->chat = true;
   const TextModel& policy = *call.models.policy;
-  const std::vector<Message> messages =
-      messages_of(need_field(call.body, "messages"), "messages");
+  const std::vector<Message> messages = messages_of(need_field(call.body, "messages"), "messages");
   try {
     completion->prompts.push_back(policy.chat().encode(policy.tokenizer(), messages, true));
   } catch (const DataError& error) {

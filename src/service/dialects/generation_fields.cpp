@@ -12,8 +12,7 @@ constexpr std::int64_t kMaxSamples = 128, kMaxTopLogprobs = 20, kMaxStops = 16;
 
 std::int64_t max_tokens_of(const nlohmann::json& body, std::int64_t fallback) {
   for (const char* name : {"max_completion_tokens", "max_tokens"}) {
-    if (find_field(body, name) != nullptr)
-      return integer_field(body, name, fallback, 0, 1'000'000);
+    if (find_field(body, name) != nullptr) return integer_field(body, name, fallback, 0, 1'000'000);
   }
   return fallback;
 }

@@ -1,9 +1,10 @@
+#include "service/dialects/kserve.hpp"
+
 #include <cstring>
 
 #include "core/error.hpp"
 #include "core/strings.hpp"
 #include "service/body_fields.hpp"
-#include "service/dialects/kserve.hpp"
 #include "service/items.hpp"
 
 /// The KServe v2 protocol as NeMo-Aligner's clients speak it: input `sentences` (BYTES), or
@@ -158,8 +159,7 @@ ScorePlan plan_infer(const Call& call) {
     std::vector<float> rewards;
     for (std::size_t i = 0; i < job.items.size(); ++i)
       rewards.push_back(static_cast<float>(value_of(job, i)));
-    OrderedJson output{
-        {"name", "rewards"}, {"datatype", "FP32"}, {"shape", {rewards.size(), 1}}};
+    OrderedJson output{{"name", "rewards"}, {"datatype", "FP32"}, {"shape", {rewards.size(), 1}}};
     const std::size_t bytes = rewards.size() * sizeof(float);
     if (binary) {
       output["parameters"] = {{"binary_data_size", bytes}};
@@ -240,16 +240,15 @@ std::optional<Reply> kserve_information(const std::string& path, const ServedMod
                        cat("Request for unknown model: '", model, "' is not found"));
   if (path.ends_with("/ready")) return status(true);
   if (path.ends_with("/config"))
-    return json_reply({{"name", model},
-                       {"platform", ""},
-                       {"backend", "plumb"},
-                       {"max_batch_size", options.max_items},
-                       {"input",
-                        {config_tensor("sentences", "TYPE_STRING", 1),
-                         config_tensor("tokens", "TYPE_INT64", -1),
-                         config_tensor("sequence_lengths", "TYPE_INT64", 1)}},
-                       {"output",
-                        {{{"name", "rewards"}, {"data_type", "TYPE_FP32"}, {"dims", {1}}}}}});
+    return json_reply(
+        {{"name", model},
+         {"platform", ""},
+         {"backend", "plumb"},
+         {"max_batch_size", options.max_items},
+         {"input",
+          {config_tensor("sentences", "TYPE_STRING", 1), config_tensor("tokens", "TYPE_INT64", -1),
+           config_tensor("sequence_lengths", "TYPE_INT64", 1)}},
+         {"output", {{{"name", "rewards"}, {"data_type", "TYPE_FP32"}, {"dims", {1}}}}}});
   return json_reply({{"name", model},
                      {"versions", {"1"}},
                      {"platform", "plumb"},

@@ -8,16 +8,15 @@ namespace {
 ScorePlan plan_evaluation(const Call& call) {
   ScorePlan plan;
   plan.modules = modules_of_model(call);
-  const std::vector<std::string> texts =
-      texts_of(need_field(call.body, "messages"), "messages");
+  const std::vector<std::string> texts = texts_of(need_field(call.body, "messages"), "messages");
   if (texts.empty()) throw Problem(400, "Invalid request: \"messages\" is empty", "messages");
   for (const std::string& text : texts) plan.items.push_back(item_from_text(text));
   if (const auto length = integer_field(call.body, "max_length", 0, 1, 1'000'000'000); length > 0) {
     plan.max_length = length;
     plan.truncate = true;
   }
-  plan.render = [id = "scoreeval-" + call.request.id, model = reply_model(call)](
-                    const ScoreJob& job) {
+  plan.render = [id = "scoreeval-" + call.request.id,
+                 model = reply_model(call)](const ScoreJob& job) {
     OrderedJson scores = OrderedJson::array();
     for (std::size_t i = 0; i < job.items.size(); ++i) scores.push_back(value_of(job, i));
     return json_reply({{"id", id},

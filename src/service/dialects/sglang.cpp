@@ -13,7 +13,8 @@ ScorePlan sglang_classify(const Call& call) {
   const char* name = text != nullptr ? "text" : "input_ids";
   const nlohmann::json& input = need_field(call.body, name);
   plan.items = items_from_input(call, input, name);
-  const bool one = input.is_string() || (input.is_array() && !input.empty() && input[0].is_number());
+  const bool one =
+      input.is_string() || (input.is_array() && !input.empty() && input[0].is_number());
   plan.render = [one, id = call.request.id](const ScoreJob& job) {
     OrderedJson rows = OrderedJson::array();
     for (std::size_t i = 0; i < job.items.size(); ++i) {

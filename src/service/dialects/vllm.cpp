@@ -69,10 +69,8 @@ ScorePlan vllm_classify(const Call& call) {
   plan.render = [frame = Frame(call, "classify-")](const ScoreJob& job) {
     OrderedJson data = OrderedJson::array();
     for (std::size_t i = 0; i < job.items.size(); ++i)
-      data.push_back({{"index", i},
-                      {"label", nullptr},
-                      {"probs", {frame.value(job, i)}},
-                      {"num_classes", 1}});
+      data.push_back(
+          {{"index", i}, {"label", nullptr}, {"probs", {frame.value(job, i)}}, {"num_classes", 1}});
     return frame.list(std::move(data), job);
   };
   return plan;
@@ -95,8 +93,8 @@ ScorePlan plan_pooling(const Call& call) {
   if (!task.empty() && !by_token && task != "classify" && task != "embed" && task != "score")
     throw Problem(400, cat("\"task\" = ", task, ": unknown"), "task");
   plan.render = [frame = Frame(call, "pool-"), by_token,
-                 format = call.body.value("encoding_format", nlohmann::json())](
-                    const ScoreJob& job) {
+                 format =
+                     call.body.value("encoding_format", nlohmann::json())](const ScoreJob& job) {
     const nlohmann::json body{{"encoding_format", format}};
     OrderedJson data = OrderedJson::array();
     for (std::size_t i = 0; i < job.items.size(); ++i) {
@@ -118,8 +116,8 @@ ScorePlan plan_embeddings(const Call& call) {
   ScorePlan plan = common_plan(call);
   plan.items = input_items(call);
   plan.render = [frame = Frame(call, "embd-"),
-                 format = call.body.value("encoding_format", nlohmann::json())](
-                    const ScoreJob& job) {
+                 format =
+                     call.body.value("encoding_format", nlohmann::json())](const ScoreJob& job) {
     const nlohmann::json body{{"encoding_format", format}};
     OrderedJson data = OrderedJson::array();
     for (std::size_t i = 0; i < job.items.size(); ++i)
@@ -131,8 +129,7 @@ ScorePlan plan_embeddings(const Call& call) {
   return plan;
 }
 
-std::vector<std::string> side_of_pairs(const Call& call,
-                                       std::initializer_list<const char*> names) {
+std::vector<std::string> side_of_pairs(const Call& call, std::initializer_list<const char*> names) {
   for (const char* name : names) {
     if (const nlohmann::json* value = find_field(call.body, name))
       return one_or_more_texts(*value, name);
@@ -150,9 +147,8 @@ ScorePlan vllm_score(const Call& call) {
   const std::vector<std::string> right =
       side_of_pairs(call, {"text_2", "data_2", "documents", "items"});
   if (left.size() != 1 && left.size() != right.size())
-    throw Problem(400,
-                  cat(left.size(), " texts on the left and ", right.size(),
-                      " on the right, expected 1:1, 1:N or N:N"));
+    throw Problem(400, cat(left.size(), " texts on the left and ", right.size(),
+                           " on the right, expected 1:1, 1:N or N:N"));
   for (std::size_t i = 0; i < right.size(); ++i)
     plan.items.push_back(item_from_pair(left[left.size() == 1 ? 0 : i], right[i]));
   plan.render = [frame = Frame(call, "score-")](const ScoreJob& job) {
@@ -203,14 +199,13 @@ ScorePlan vllm_rerank(const Call& call) {
       results.push_back(std::move(row));
     }
     const std::int64_t tokens = prompt_tokens(job);
-    return json_reply(
-        {{"id", frame.id},
-         {"model", frame.model},
-         {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}},
-         {"results", std::move(results)},
-         {"meta",
-          {{"api_version", {{"version", "2"}, {"is_experimental", false}}},
-           {"billed_units", {{"search_units", 1}}}}}});
+    return json_reply({{"id", frame.id},
+                       {"model", frame.model},
+                       {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}},
+                       {"results", std::move(results)},
+                       {"meta",
+                        {{"api_version", {{"version", "2"}, {"is_experimental", false}}},
+                         {"billed_units", {{"search_units", 1}}}}}});
   };
   return plan;
 }
@@ -228,13 +223,14 @@ Reply vllm_tokenize(const Call& call) {
   } else {
     const std::string text = text_of(need_field(call.body, "prompt"), "prompt");
     ids = tokenizer.encode_template(text, {});
-    if (specials && tokenizer.adds_bos() && tokenizer.bos()) ids.insert(ids.begin(), *tokenizer.bos());
+    if (specials && tokenizer.adds_bos() && tokenizer.bos())
+      ids.insert(ids.begin(), *tokenizer.bos());
   }
-  OrderedJson out{{"count", ids.size()},
-                  {"max_model_len", call.options.max_length > 0
-                                        ? OrderedJson(call.options.max_length)
-                                        : OrderedJson(nullptr)},
-                  {"tokens", ids}};
+  OrderedJson out{
+      {"count", ids.size()},
+      {"max_model_len",
+       call.options.max_length > 0 ? OrderedJson(call.options.max_length) : OrderedJson(nullptr)},
+      {"tokens", ids}};
   if (bool_field(call.body, "return_token_strs", false)) {
     OrderedJson& pieces = out["token_strs"] = OrderedJson::array();
     for (const std::int32_t id : ids) pieces.push_back(tokenizer.piece(id));
