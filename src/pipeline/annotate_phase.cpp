@@ -6,6 +6,7 @@
 #include "core/log.hpp"
 #include "core/progress.hpp"
 #include "losses/registry.hpp"
+#include "pipeline/degraded_rollout.hpp"
 #include "pipeline/pair_data.hpp"
 #include "pipeline/pair_inputs.hpp"
 #include "pipeline/phases.hpp"
@@ -27,7 +28,10 @@ void store_logps(RunContext& context, std::int64_t sample_id, std::int64_t check
 struct SamplerGap {
   double sum = 0.0, largest = 0.0;
   std::int64_t tokens = 0;
-  void add(const std::vector<float>& sampler, const std::vector<float>& trainer) {
+  /// Responses to another prompt than the one they are trained on have nothing to compare.
+  void add(const store::SampleRow& sample, const std::vector<float>& trainer) {
+    if (sample.suite == kDegraded) return;
+    const std::vector<float>& sampler = sample.logp_policy;
     for (std::size_t i = 0; i < std::min(sampler.size(), trainer.size()); ++i) {
       const double gap =
           std::abs(static_cast<double>(sampler[i]) - static_cast<double>(trainer[i]));
@@ -72,10 +76,8 @@ void run_annotate_phase(RunContext& context, const store::Iteration& iteration) 
       for (std::size_t i = begin; i < end; ++i) {
         const store::PairRow& row = selection.pairs[i];
         if (sampled_by_reference) {
-          gap.add(store::find_sample(context.db, row.chosen_id)->logp_policy,
-                  logps.chosen[i - begin]);
-          gap.add(store::find_sample(context.db, row.rejected_id)->logp_policy,
-                  logps.rejected[i - begin]);
+          gap.add(*store::find_sample(context.db, row.chosen_id), logps.chosen[i - begin]);
+          gap.add(*store::find_sample(context.db, row.rejected_id), logps.rejected[i - begin]);
         }
         store_logps(context, row.chosen_id, reference, std::move(logps.chosen[i - begin]));
         store_logps(context, row.rejected_id, reference, std::move(logps.rejected[i - begin]));

@@ -5,6 +5,7 @@
 #include "core/hash.hpp"
 #include "core/log.hpp"
 #include "core/strings.hpp"
+#include "pipeline/degraded_rollout.hpp"
 #include "pipeline/phases.hpp"
 #include "store/pairs.hpp"
 #include "store/rewards.hpp"
@@ -32,11 +33,15 @@ void run_pair_phase(RunContext& context, const store::Iteration& iteration) {
                          iteration.index, "; add it to score.modules and run `plumb score`"));
   }
   std::map<std::int64_t, double> scores;
-  for (const auto& [sample_id, score] :
-       store::scores(context.db, iteration.id, "train", *module_id))
-    scores[sample_id] = score;
-
-  const std::vector<store::SampleRow> samples = store::samples(context.db, iteration.id, "train");
+  std::vector<store::SampleRow> samples;
+  for (const char* suite : {"train", kDegraded}) {
+    if (suite == std::string(kDegraded) && options.rule != kDegraded) continue;
+    for (const auto& [sample_id, score] :
+         store::scores(context.db, iteration.id, suite, *module_id))
+      scores[sample_id] = score;
+    auto own = store::samples(context.db, iteration.id, suite);
+    std::move(own.begin(), own.end(), std::back_inserter(samples));
+  }
   std::map<std::int64_t, std::vector<const store::SampleRow*>> by_prompt;
   for (const store::SampleRow& sample : samples) by_prompt[sample.prompt_id].push_back(&sample);
 
@@ -55,7 +60,7 @@ void run_pair_phase(RunContext& context, const store::Iteration& iteration) {
       tokens[sample->id] = length;
       candidates.push_back({sample->id, sample->k, score->second, length,
                             static_cast<std::int64_t>(sample->text.size()),
-                            text_hash63(sample->text)});
+                            text_hash63(sample->text), sample->suite == kDegraded});
     }
     const PairDecision decision = choose_pair(
         candidates, static_cast<std::int64_t>(responses.size()), options,

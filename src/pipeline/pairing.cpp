@@ -36,10 +36,27 @@ std::optional<std::string> guard(const PairCandidate& chosen, const PairCandidat
   return std::nullopt;
 }
 
+/// The ordinary and the degraded response of the same number with the largest margin.
+PairDecision degraded_pair(std::span<const PairCandidate> candidates, const PairOptions& options) {
+  PairDecision best{std::nullopt, "no_degraded"};
+  for (const PairCandidate& chosen : candidates) {
+    for (const PairCandidate& rejected : candidates) {
+      if (chosen.degraded || !rejected.degraded || chosen.k != rejected.k) continue;
+      const double margin = chosen.score - rejected.score;
+      if (best.pair && margin <= best.pair->margin) continue;
+      std::optional<std::string> dropped = guard(chosen, rejected, margin, options);
+      if (chosen.text_hash == rejected.text_hash) dropped = "duplicates";
+      best = {PairDecision::Pair{chosen.sample_id, rejected.sample_id, margin, dropped}, ""};
+    }
+  }
+  return best;
+}
+
 }  // namespace
 
 PairDecision choose_pair(std::span<const PairCandidate> candidates, std::int64_t total_responses,
                          const PairOptions& options, std::uint64_t seed, std::uint64_t prompt) {
+  if (options.rule == "degraded") return degraded_pair(candidates, options);
   std::vector<PairCandidate> pool = distinct_by_text(candidates);
   const auto none = [](const char* reason) { return PairDecision{std::nullopt, reason}; };
   if (candidates.size() < 2) return none(total_responses >= 2 ? "unscored" : "too_few_responses");

@@ -23,11 +23,12 @@ struct PairOptions {
   static void describe(auto& self, auto&& field) {
     field("set", self.set,
           "name of the pair set; another name makes a second set over the same samples");
-    field("rule", self.rule, Choices{{"max_min", "max_random", "random", "max_max", "max_min_p"}},
+    field("rule", self.rule,
+          Choices{{"max_min", "max_random", "random", "max_max", "max_min_p", "degraded"}},
           "max_min: best against worst; max_random: best against a random other; random: two "
           "random responses, the better one chosen; "
           "max_max: best against second best; max_min_p: max_min after score - length_penalty * "
-          "characters");
+          "characters; degraded: a response against one to the prompt with a spoilt context");
     field("module", self.module, "reward module that decides; empty: score.primary");
     field("length_penalty", self.length_penalty, Range{0, 1e6},
           "score taken off per character by rule max_min_p");
@@ -50,6 +51,7 @@ struct PairCandidate {
   std::int64_t tokens = 0;
   std::int64_t characters = 0;
   std::int64_t text_hash = 0;
+  bool degraded = false;  // the model was shown the prompt with a spoilt context
 };
 
 /// The pair of one prompt, or why there is none. A pair that a guard refuses is kept with its
@@ -65,7 +67,8 @@ struct PairDecision {
 };
 
 /// Picks the pair of one prompt. Duplicate texts count once (the first is kept); ties between
-/// scores go to the smaller sample number.
+/// scores go to the smaller sample number. Rule degraded takes the ordinary and the degraded
+/// response of the same number that lie furthest apart.
 /// @param candidates  the prompt's scored responses   @param total_responses  including those
 /// without a score
 /// @param seed, prompt  address the random choice of the random rules

@@ -1,4 +1,5 @@
 #pragma once
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,14 @@ void sample_suite(RunContext& context, const store::Iteration& iteration, const 
                   const std::string& prompt_use, std::int64_t prompt_iteration,
                   std::int64_t checkpoint_id, std::int64_t samples_per_prompt,
                   const SamplingOptions& sampling);
+
+/// Samples responses to prompts of which the model is shown another form.
+/// @param prompts  that the responses belong to, which also address the random numbers
+/// @param shown    what the model sees, one a prompt
+void sample_prompts(RunContext& context, const store::Iteration& iteration,
+                    const std::string& suite, std::span<const store::PromptRow> prompts,
+                    std::span<const store::PromptRow> shown, std::int64_t checkpoint_id,
+                    std::int64_t samples_per_prompt, const SamplingOptions& sampling);
 
 void run_rollout_phase(RunContext& context, const store::Iteration& iteration);
 /// Scores the responses of an iteration that a module has not scored, of all suites.

@@ -7,6 +7,7 @@
 #include "core/log.hpp"
 #include "core/progress.hpp"
 #include "core/strings.hpp"
+#include "pipeline/degraded_rollout.hpp"
 #include "pipeline/phases.hpp"
 #include "store/samples.hpp"
 
@@ -59,6 +60,15 @@ void sample_suite(RunContext& context, const store::Iteration& iteration, const 
                   const SamplingOptions& sampling) {
   const std::vector<store::PromptRow> prompts =
       store::run_prompts(context.db, context.run.id, prompt_use, prompt_iteration);
+  sample_prompts(context, iteration, suite, prompts, prompts, checkpoint_id, samples_per_prompt,
+                 sampling);
+}
+
+void sample_prompts(RunContext& context, const store::Iteration& iteration,
+                    const std::string& suite, std::span<const store::PromptRow> prompts,
+                    std::span<const store::PromptRow> shown, std::int64_t checkpoint_id,
+                    std::int64_t samples_per_prompt, const SamplingOptions& sampling) {
+  expects(prompts.size() == shown.size(), "what the model is shown for every prompt");
   std::map<std::int64_t, std::int64_t> stored;
   for (const auto& [prompt_id, count] : store::sample_counts(context.db, iteration.id, suite))
     stored[prompt_id] = count;
@@ -82,11 +92,11 @@ void sample_suite(RunContext& context, const store::Iteration& iteration, const 
       continue;
     }
     std::vector<RolloutRequest> requests;
-    for (const store::PromptRow& prompt : group) {
+    for (std::size_t i = begin; i < end; ++i) {
       RolloutRequest request;
-      request.prompt_ids = prompt.ids;
+      request.prompt_ids = shown[i].ids;
       request.samples = samples_per_prompt;
-      request.stream = stream_of(prompt);
+      request.stream = stream_of(prompts[i]);
       requests.push_back(std::move(request));
     }
     std::vector<RolloutResponse> responses;
@@ -124,6 +134,7 @@ void run_rollout_phase(RunContext& context, const store::Iteration& iteration) {
   sample_suite(context, iteration, "train", "train", iteration.index,
                *iteration.policy_checkpoint_id, context.config.rollout.samples_per_prompt,
                context.config.sampling);
+  if (context.config.pair.rule == kDegraded) sample_degraded(context, iteration);
 }
 
 }  // namespace plumb

@@ -23,6 +23,7 @@ std::vector<Option> run_option_table() {
   add(declared<ScoreOptions>("score"));
   add(reward_options());
   add(declared<PairOptions>("pair"));
+  add(declared<DegradeOptions>("degrade"));
   add(loss_options());
   add(declared<TrainOptions>("train"));
   add(declared<EvalOptions>("eval"));
@@ -40,6 +41,7 @@ RunConfig RunConfig::from(const OptionValues& values) {
   config.sampling = values.read<SamplingOptions>("rollout");
   config.score = values.read<ScoreOptions>("score");
   config.pair = values.read<PairOptions>("pair");
+  config.degrade = values.read<DegradeOptions>("degrade");
   config.loss = values.read<LossChoice>("loss").name;
   config.train = values.read<TrainOptions>("train");
   config.eval = values.read<EvalOptions>("eval");

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/options.hpp"
+#include "pipeline/degrade.hpp"
 #include "pipeline/pairing.hpp"
 #include "rollout/engine.hpp"
 #include "rollout/sampling.hpp"
@@ -160,6 +161,7 @@ struct RunConfig {
   SamplingOptions sampling;
   ScoreOptions score;
   PairOptions pair;
+  DegradeOptions degrade;
   std::string loss;  // name
   TrainOptions train;
   EvalOptions eval;

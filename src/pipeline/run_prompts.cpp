@@ -21,13 +21,6 @@ struct PromptPool {
   std::vector<store::RejectedRow> rejected;
 };
 
-std::string messages_json(const std::vector<Message>& messages) {
-  nlohmann::json out = nlohmann::json::array();
-  for (const Message& message : messages)
-    out.push_back({{"role", message.role}, {"content", message.content}});
-  return out.dump();
-}
-
 std::int64_t longest_prompt(const RunContext& context) {
   const std::int64_t room =
       context.model_config().max_position_embeddings - context.config.sampling.max_new_tokens;
@@ -139,6 +132,13 @@ std::vector<std::int64_t> slice_of(const std::vector<std::int64_t>& order, std::
 }
 
 }  // namespace
+
+std::string messages_json(const std::vector<Message>& messages) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const Message& message : messages)
+    out.push_back({{"role", message.role}, {"content", message.content}});
+  return out.dump();
+}
 
 store::PromptRow make_prompt_row(const RunContext& context, const std::string& file,
                                  const DatasetRow& row) {

@@ -16,6 +16,8 @@ store::PromptRow make_prompt_row(const RunContext& context, const std::string& f
 
 /// Messages of a stored prompt.
 std::vector<Message> messages_of(const store::PromptRow& prompt);
+/// Messages as they are stored.
+std::string messages_json(const std::vector<Message>& messages);
 
 /// Token ids of a whole answer from a file: its text and the chat format's end of turn (or EOS).
 std::vector<std::int32_t> answer_ids(const RunContext& context, const std::string& text);
