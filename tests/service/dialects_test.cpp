@@ -276,6 +276,9 @@ TEST_CASE("LLaMA-Factory: scores of whole chats", "[service][unit]") {
   CHECK(reply["model"] == "fake");
   REQUIRE(reply["scores"].size() == 2);
   CHECK(reply["scores"][1] == Approx(4.98));
+  // The trainer's own client always sends this name.
+  CHECK(ok("/v1/score/evaluation", {{"model", "model"}, {"messages", {"hello"}}})["scores"] ==
+        json{5.0});
   const Answer empty = server().post("/v1/score/evaluation", {{"messages", json::array()}});
   CHECK(empty.status == 400);
   CHECK(empty.json().contains("detail"));

@@ -1,13 +1,15 @@
 #include "service/body_fields.hpp"
 #include "service/items.hpp"
 
-/// LLaMA-Factory's reward API: texts of whole chats to a list of scores.
+/// LLaMA-Factory's reward API: texts of whole chats to a list of scores. Its trainer always sends
+/// the model name "model", so a name that is not loaded means the first module.
 namespace plumb::service {
 namespace {
 
 ScorePlan plan_evaluation(const Call& call) {
   ScorePlan plan;
-  plan.modules = modules_of_model(call);
+  if (const std::string model = text_field(call.body, "model"); call.models.find(model) != nullptr)
+    plan.modules = {model};
   const std::vector<std::string> texts = texts_of(need_field(call.body, "messages"), "messages");
   if (texts.empty()) throw Problem(400, "Invalid request: \"messages\" is empty", "messages");
   for (const std::string& text : texts) plan.items.push_back(item_from_text(text));

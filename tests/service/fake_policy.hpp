@@ -1,0 +1,53 @@
+#pragma once
+#include <cmath>
+#include <limits>
+
+#include "service/fake_models.hpp"
+
+/// A policy for tests of the completion routes: no libtorch, known tokens and values.
+namespace plumb::test {
+
+/// Continues every prompt with "abcdef..." until the token limit; each token has log-prob -1.
+class FakePolicy final : public service::TextModel {
+ public:
+  std::string name() const override { return "fake-policy"; }
+  const Tokenizer& tokenizer() const override { return tokenizer_; }
+  const ChatTemplate& chat() const override { return chat_; }
+  std::int64_t max_length() const override { return 4096; }
+
+  std::vector<std::vector<service::TokenLogprob>> score(
+      std::span<const std::vector<std::int32_t>> sequences, std::int64_t) override {
+    std::vector<std::vector<service::TokenLogprob>> rows;
+    for (const auto& ids : sequences) {
+      std::vector<service::TokenLogprob>& row = rows.emplace_back();
+      for (const std::int32_t id : ids)
+        row.push_back({id, row.empty() ? std::numeric_limits<double>::quiet_NaN() : -1.0, {}});
+    }
+    return rows;
+  }
+
+  void generate(std::span<const RolloutRequest> requests, const SamplingOptions& sampling,
+                std::uint64_t, const Listener& listener) override {
+    for (std::size_t r = 0; r < requests.size(); ++r) {
+      for (std::int64_t sample = 0; sample < requests[r].samples; ++sample) {
+        RolloutResponse response;
+        response.request = r;
+        response.sample = sample;
+        bool goes_on = true;
+        for (std::int64_t i = 0; i < sampling.max_new_tokens && goes_on; ++i) {
+          response.ids.push_back(static_cast<std::int32_t>('a' + i % 26));
+          response.logp_policy.push_back(-1);
+          response.logp_sampling.push_back(-1);
+          goes_on = listener.token(response);
+        }
+        listener.done(std::move(response));
+      }
+    }
+  }
+
+ private:
+  ByteTokenizer tokenizer_;
+  ChatTemplate chat_ = ChatTemplate::named("chatml");
+};
+
+}  // namespace plumb::test
