@@ -51,6 +51,7 @@ std::optional<double> consistency(std::span<const std::optional<double>> current
 
 std::vector<double> cream_rates(std::span<const std::optional<double>> agreement,
                                 const ConsistencyOptions& options) {
+  expects(options.rate != "off", "a rate");
   double mean = options.fixed_rate;
   if (options.rate != "fixed") {
     double sum = 0;
@@ -66,6 +67,7 @@ std::vector<double> cream_rates(std::span<const std::optional<double>> agreement
     mean = sum / static_cast<double>(known);
   }
   std::vector<double> rates;
+  if (options.rate == "fixed") return std::vector<double>(agreement.size(), options.fixed_rate);
   for (const std::optional<double>& rate : agreement) {
     rates.push_back(std::max(options.min_rate, options.rate == "dyn" ? rate.value_or(mean) : mean));
   }

@@ -13,7 +13,7 @@ namespace plumb {
 struct ConsistencyOptions {
   std::string method = "kendall";
   std::string ties = "raw";
-  std::string rate = "avg";
+  std::string rate = "off";
   double fixed_rate = 1.0;
   double min_rate = 0.0;
 
@@ -25,10 +25,14 @@ struct ConsistencyOptions {
           "authors' code computes it");
     field("ties", self.ties, Choices{{"raw", "ordinal"}},
           "equal scores: raw = no information, ordinal = ranked by position (the authors' code)");
-    field("rate", self.rate, Choices{{"avg", "dyn", "fixed"}},
-          "label of a pair: mean agreement over all prompts, its own prompt's, or fixed_rate");
+    field("rate", self.rate, Choices{{"off", "avg", "dyn", "fixed"}},
+          "CREAM: how far the policy and the one before it agree on the order of a prompt's "
+          "responses is measured and becomes the soft label of pairs: the mean over all prompts, "
+          "the prompt's own, or fixed_rate in spite of it; off = not measured, label "
+          "pair.soft_label; else `cream` must be among score.modules");
     field("fixed_rate", self.fixed_rate, Range{0, 1}, "label of all pairs with rate = fixed");
-    field("min_rate", self.min_rate, Range{0, 1}, "smallest label");
+    field("min_rate", self.min_rate, Range{0, 1},
+          "smallest label of avg and dyn; below 1/2 a pair pulls towards its rejected response");
   }
 };
 
@@ -39,8 +43,8 @@ std::optional<double> consistency(std::span<const std::optional<double>> current
                                   std::span<const std::optional<double>> previous,
                                   const ConsistencyOptions& options);
 
-/// Label C of the pairs of each prompt. Prompts without agreement get the mean of the others.
-/// Throws DataError if no prompt has one (not with rate = fixed).
+/// Label C of the pairs of each prompt, by a rate other than off. Prompts without agreement get the
+/// mean of the others. Throws DataError if no prompt has one (not with rate = fixed).
 std::vector<double> cream_rates(std::span<const std::optional<double>> agreement,
                                 const ConsistencyOptions& options);
 

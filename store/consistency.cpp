@@ -25,6 +25,19 @@ std::vector<RankingRow> rankings(const Database& db, std::int64_t iteration_id,
   return out;
 }
 
+void remove_rankings(Database& db, std::int64_t iteration_id, const std::string& ranker) {
+  db.prepare("DELETE FROM rankings WHERE iteration_id=? AND ranker=?")
+      .bind(iteration_id, ranker)
+      .run();
+}
+
+void remove_consistency(Database& db, std::int64_t iteration_id, const std::string& ranker_a,
+                        const std::string& ranker_b) {
+  db.prepare("DELETE FROM consistency WHERE iteration_id=? AND ranker_a=? AND ranker_b=?")
+      .bind(iteration_id, ranker_a, ranker_b)
+      .run();
+}
+
 void add_consistency(Database& db, const ConsistencyRow& row) {
   db.prepare(
         "INSERT INTO consistency(iteration_id, prompt_id, metric, ranker_a, ranker_b, value) "

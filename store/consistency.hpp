@@ -20,6 +20,9 @@ void add_ranking(Database& db, const RankingRow& row);
 std::vector<RankingRow> rankings(const Database& db, std::int64_t iteration_id,
                                  std::int64_t prompt_id, const std::string& ranker);
 
+/// Forgets what a ranker said in an iteration.
+void remove_rankings(Database& db, std::int64_t iteration_id, const std::string& ranker);
+
 /// How far two rankings of a prompt agree (CREAM, arXiv:2410.12735). metric: kendall, spearman,
 /// toporder.
 struct ConsistencyRow {
@@ -29,6 +32,9 @@ struct ConsistencyRow {
 };
 /// Adds or replaces.
 void add_consistency(Database& db, const ConsistencyRow& row);
+/// Forgets how far two rankers agreed in an iteration, by all metrics.
+void remove_consistency(Database& db, std::int64_t iteration_id, const std::string& ranker_a,
+                        const std::string& ranker_b);
 /// Rows of an iteration by prompt.
 std::vector<ConsistencyRow> consistency(const Database& db, std::int64_t iteration_id,
                                         const std::string& metric);

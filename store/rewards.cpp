@@ -75,12 +75,33 @@ void add_reward(Database& db, const RewardRow& reward) {
 }
 
 std::vector<std::int64_t> unscored_samples(const Database& db, std::int64_t iteration_id,
-                                           std::int64_t module_id) {
+                                           std::int64_t module_id, const std::string& suite) {
   Statement query = db.prepare(
-      "SELECT s.sample_id FROM samples s WHERE s.iteration_id=? AND NOT EXISTS(SELECT 1 FROM "
-      "rewards r WHERE r.sample_id=s.sample_id "
-      "AND r.module_id=? AND r.score IS NOT NULL) ORDER BY s.sample_id");
-  query.bind(iteration_id, module_id);
+      "SELECT s.sample_id FROM samples s WHERE s.iteration_id=:iteration AND (:suite='' OR "
+      "s.suite=:suite) AND NOT EXISTS(SELECT 1 FROM rewards r WHERE r.sample_id=s.sample_id AND "
+      "r.module_id=:module AND r.score IS NOT NULL) ORDER BY s.sample_id");
+  query.bind(iteration_id, suite, module_id);
+  std::vector<std::int64_t> out;
+  while (query.step()) out.push_back(query.integer(0));
+  return out;
+}
+
+std::vector<std::string> failing_modules(const Database& db, std::int64_t iteration_id) {
+  Statement query = db.prepare(
+      "SELECT DISTINCT m.name FROM reward_rollup u JOIN reward_modules m USING(module_id) WHERE "
+      "u.iteration_id=? AND u.errors>0 ORDER BY m.name");
+  query.bind(iteration_id);
+  std::vector<std::string> out;
+  while (query.step()) out.push_back(query.text(0));
+  return out;
+}
+
+std::vector<std::int64_t> failed_samples(const Database& db, std::int64_t iteration_id,
+                                         std::int64_t module_id) {
+  Statement query = db.prepare(
+      "SELECT s.sample_id FROM samples s CROSS JOIN rewards r ON r.sample_id=s.sample_id AND "
+      "r.module_id=? WHERE s.iteration_id=? AND r.error IS NOT NULL ORDER BY s.sample_id");
+  query.bind(module_id, iteration_id);
   std::vector<std::int64_t> out;
   while (query.step()) out.push_back(query.integer(0));
   return out;
@@ -111,6 +132,22 @@ std::vector<float> find_token_rewards(const Database& db, std::int64_t sample_id
   Statement query = db.prepare("SELECT vals FROM token_rewards WHERE sample_id=? AND module_id=?");
   if (!query.bind(sample_id, module_id).step()) return {};
   return unpack_floats(query.blob(0));
+}
+
+std::vector<std::pair<std::int64_t, double>> score_components(const Database& db,
+                                                              std::int64_t iteration_id,
+                                                              const std::string& suite,
+                                                              std::int64_t module_id,
+                                                              const std::string& component) {
+  Statement query = db.prepare(
+      "SELECT s.sample_id, r.components->>('$.'||?) AS value FROM samples s CROSS JOIN rewards r "
+      "ON "
+      "r.sample_id=s.sample_id AND r.module_id=? WHERE s.iteration_id=? AND s.suite=? AND +r.score "
+      "IS NOT NULL AND typeof(value) IN ('real', 'integer') ORDER BY s.sample_id");
+  query.bind(component, module_id, iteration_id, suite);
+  std::vector<std::pair<std::int64_t, double>> out;
+  while (query.step()) out.emplace_back(query.integer(0), query.real(1));
+  return out;
 }
 
 std::vector<RewardRow> rewards_of_sample(const Database& db, std::int64_t sample_id) {

@@ -26,9 +26,15 @@ struct RewardRow {
 };
 /// Adds or replaces (a failed score that was retried).
 void add_reward(Database& db, const RewardRow& reward);
-/// Samples of the iteration (all suites) that the module has not scored, or scored with an error.
+/// Samples of the iteration that the module has not scored, or scored with an error.
+/// @param suite  empty: all suites
 std::vector<std::int64_t> unscored_samples(const Database& db, std::int64_t iteration_id,
-                                           std::int64_t module_id);
+                                           std::int64_t module_id, const std::string& suite = "");
+/// Names of the modules that failed to score some sample of the iteration.
+std::vector<std::string> failing_modules(const Database& db, std::int64_t iteration_id);
+/// Samples of the iteration that the module scored with an error.
+std::vector<std::int64_t> failed_samples(const Database& db, std::int64_t iteration_id,
+                                         std::int64_t module_id);
 /// (sample id, score) of a suite; samples without score are left out.
 std::vector<std::pair<std::int64_t, double>> scores(const Database& db, std::int64_t iteration_id,
                                                     const std::string& suite,
@@ -39,6 +45,13 @@ std::optional<double> find_score(const Database& db, std::int64_t sample_id,
 /// Token values of a sample by a module, one a token; empty if there are none.
 std::vector<float> find_token_rewards(const Database& db, std::int64_t sample_id,
                                       std::int64_t module_id);
+/// (sample id, value) of a numeric component of a module's scores of a suite; samples without it
+/// are left out.
+std::vector<std::pair<std::int64_t, double>> score_components(const Database& db,
+                                                              std::int64_t iteration_id,
+                                                              const std::string& suite,
+                                                              std::int64_t module_id,
+                                                              const std::string& component);
 std::vector<RewardRow> rewards_of_sample(const Database& db, std::int64_t sample_id);
 
 }  // namespace plumb::store

@@ -86,6 +86,18 @@ store::Iteration current_iteration(RunContext& context) {
   }
 }
 
+/// Tries failed scores of finished iterations again. Evaluations that compare with a response that
+/// has a score now are computed again.
+void retry_finished(RunContext& context) {
+  bool stale = false;
+  for (const store::Iteration& iteration : store::iterations(context.db, context.run.id)) {
+    if (iteration.phase != "done") break;
+    const bool healed = retry_failed_scores(context, iteration) > 0;
+    stale = stale || healed;
+    if (stale) run_eval_phase(context, iteration);
+  }
+}
+
 }  // namespace
 
 const std::vector<std::string>& phase_names() {
@@ -105,6 +117,7 @@ void run_loop(RunContext& context) {
     const store::Iteration first = current_iteration(context);
     for (const std::string& name : context.config.score.modules) context.reward(name, first);
   }
+  retry_finished(context);
   const double start = monotonic_seconds();
   for (std::int64_t index = 0; index <= context.config.run.iterations; ++index) {
     finish_iteration(context, ensure_iteration(context, index), index > 0);

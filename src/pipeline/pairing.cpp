@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "core/rng.hpp"
+#include "rewards/mixing.hpp"
 
 namespace plumb {
 namespace {
@@ -52,6 +53,38 @@ PairDecision degraded_pair(std::span<const PairCandidate> candidates, const Pair
   return best;
 }
 
+bool counts_places(const PairOptions& options) {
+  return options.rule == "borda" || options.rule == "chamberlin_courant";
+}
+
+/// Scores of a pool's responses, a list a module.
+std::vector<std::vector<double>> scores_by_module(const std::vector<PairCandidate>& pool) {
+  std::vector<std::vector<double>> modules(pool.front().by_module.size());
+  for (const PairCandidate& one : pool) {
+    expects(one.by_module.size() == modules.size(), "a score by each module");
+    for (std::size_t m = 0; m < modules.size(); ++m) modules[m].push_back(one.by_module[m]);
+  }
+  return modules;
+}
+
+/// Gives the pool its Borda points as scores, and narrows it to a committee where the rule says so.
+void count_places(std::vector<PairCandidate>& pool, const PairOptions& options) {
+  const auto modules = scores_by_module(pool);
+  const std::vector<double> points = borda(modules);
+  for (std::size_t i = 0; i < pool.size(); ++i) pool[i].score = points[i];
+  if (options.rule != "chamberlin_courant") return;
+  const auto size = std::min(pool.size(), static_cast<std::size_t>(options.committee));
+  std::vector<PairCandidate> kept;
+  for (const std::size_t i : chamberlin_courant(modules, size)) kept.push_back(pool[i]);
+  pool = std::move(kept);
+}
+
+/// Whether more than half of the modules score the chosen response higher.
+bool majority_agrees(const PairCandidate& chosen, const PairCandidate& rejected) {
+  const std::vector<std::vector<double>> modules = scores_by_module({chosen, rejected});
+  return ordered_share(modules, 0, 1) > 0.5;
+}
+
 }  // namespace
 
 PairDecision choose_pair(std::span<const PairCandidate> candidates, std::int64_t total_responses,
@@ -65,6 +98,7 @@ PairDecision choose_pair(std::span<const PairCandidate> candidates, std::int64_t
     for (PairCandidate& one : pool)
       one.score -= options.length_penalty * static_cast<double>(one.characters);
   }
+  if (counts_places(options)) count_places(pool, options);
   const RandomStream stream(seed, 0, prompt);
   if (options.rule == "random") {
     const std::size_t first = stream.below(0, pool.size());
@@ -80,9 +114,10 @@ PairDecision choose_pair(std::span<const PairCandidate> candidates, std::int64_t
   if (options.rule == "max_max") other = 1;
   const PairCandidate& rejected = pool[other];
   const double margin = chosen.score - rejected.score;
-  return {PairDecision::Pair{chosen.sample_id, rejected.sample_id, margin,
-                             guard(chosen, rejected, margin, options)},
-          ""};
+  std::optional<std::string> dropped = guard(chosen, rejected, margin, options);
+  if (!dropped && counts_places(options) && !majority_agrees(chosen, rejected))
+    dropped = "disagreement";
+  return {PairDecision::Pair{chosen.sample_id, rejected.sample_id, margin, dropped}, ""};
 }
 
 }  // namespace plumb

@@ -13,7 +13,9 @@ namespace plumb {
 struct PairOptions {
   std::string set = "train";
   std::string rule = "max_min";
-  std::string module = "";
+  std::vector<std::string> module;
+  std::vector<double> weights;
+  std::int64_t committee = 3;
   double length_penalty = 0.0;
   double min_margin = 0.0;
   double max_length_ratio = 0.0;
@@ -24,12 +26,21 @@ struct PairOptions {
     field("set", self.set,
           "name of the pair set; another name makes a second set over the same samples");
     field("rule", self.rule,
-          Choices{{"max_min", "max_random", "random", "max_max", "max_min_p", "degraded"}},
+          Choices{{"max_min", "max_random", "random", "max_max", "max_min_p", "borda",
+                   "chamberlin_courant", "degraded"}},
           "max_min: best against worst; max_random: best against a random other; random: two "
           "random responses, the better one chosen; "
           "max_max: best against second best; max_min_p: max_min after score - length_penalty * "
-          "characters; degraded: a response against one to the prompt with a spoilt context");
-    field("module", self.module, "reward module that decides; empty: score.primary");
+          "characters; borda: most against fewest Borda points over several modules, kept if more "
+          "than half of them order the two in this way; chamberlin_courant: the same among the "
+          "pair.committee responses that give every module a favourite; degraded: a response "
+          "against one to the prompt with a spoilt context");
+    field("module", self.module,
+          "reward module that decides; of several, the z-scores inside each prompt's responses are "
+          "added up; empty: score.primary");
+    field("weights", self.weights, "weights of several modules, in their order; empty: 1 each");
+    field("committee", self.committee, Range{2, 1e6},
+          "responses that rule chamberlin_courant keeps of each prompt");
     field("length_penalty", self.length_penalty, Range{0, 1e6},
           "score taken off per character by rule max_min_p");
     field("min_margin", self.min_margin, Range{0, 1e9},
@@ -51,7 +62,8 @@ struct PairCandidate {
   std::int64_t tokens = 0;
   std::int64_t characters = 0;
   std::int64_t text_hash = 0;
-  bool degraded = false;  // the model was shown the prompt with a spoilt context
+  bool degraded = false;            // the model was shown the prompt with a spoilt context
+  std::vector<double> by_module{};  // scores by each deciding module, for rules that count places
 };
 
 /// The pair of one prompt, or why there is none. A pair that a guard refuses is kept with its

@@ -29,6 +29,9 @@ void score_missing(RunContext& context, const RunContext::Module& module,
                    const store::Iteration& iteration);
 /// The same by all modules.
 void run_score_phase(RunContext& context, const store::Iteration& iteration);
+/// Tries failed scores of an iteration that is past its score phase once more. @return scores that
+/// are there now
+std::int64_t retry_failed_scores(RunContext& context, const store::Iteration& iteration);
 void run_pair_phase(RunContext& context, const store::Iteration& iteration);
 /// Reference log-probs of the pairs' responses, once for each (sample, checkpoint), and the key
 /// spans and token rewards that the loss reads.

@@ -30,7 +30,7 @@ bool may_change(const std::string& key, const std::string& phase) {
            std::any_of(modules.begin(), modules.end(),
                        [&](const RewardEntry& entry) { return entry.info.name == section; });
   }
-  if (phase == "pair") return section == "pair";
+  if (phase == "pair") return section == "pair" || section == "consistency";
   return (phase == "annotate" || phase == "train") && key == "pair.set";
 }
 

@@ -4,6 +4,8 @@
 
 #include "core/error.hpp"
 #include "losses/registry.hpp"
+#include "rewards/consistency.hpp"
+#include "rewards/cream.hpp"
 #include "rewards/registry.hpp"
 
 namespace plumb {
@@ -24,11 +26,51 @@ std::vector<Option> run_option_table() {
   add(reward_options());
   add(declared<PairOptions>("pair"));
   add(declared<DegradeOptions>("degrade"));
+  add(declared<ConsistencyOptions>("consistency"));
   add(loss_options());
   add(declared<TrainOptions>("train"));
   add(declared<EvalOptions>("eval"));
   return all;
 }
+
+namespace {
+
+bool among(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// What the sections score, pair and consistency ask of each other.
+void check_rewards(const RunConfig& config) {
+  for (const std::string& module : config.score.train_modules) {
+    if (!among(config.score.modules, module))
+      throw UsageError(cat("score.train_modules = ", module, ": is not among score.modules"));
+    if (module == config.primary_module()) {
+      throw UsageError(cat("score.train_modules = ", module,
+                           ": is the module that evaluations go by; name another one by "
+                           "score.primary"));
+    }
+  }
+  const PairOptions& pair = config.pair;
+  const std::vector<std::string> deciding = config.deciding_modules();
+  for (const std::string& module : deciding) find_reward(module);
+  if (!pair.weights.empty() && pair.weights.size() != deciding.size()) {
+    throw UsageError(cat("pair.weights: ", pair.weights.size(), " given for ", deciding.size(),
+                         " modules of pair.module"));
+  }
+  if ((pair.rule == "borda" || pair.rule == "chamberlin_courant") && deciding.size() < 2) {
+    throw UsageError(cat("pair.rule = ", pair.rule,
+                         ": counts places by several modules; name at least two in pair.module"));
+  }
+  if (config.values.read<ConsistencyOptions>("consistency").rate == "off") return;
+  if (!among(config.score.modules, "cream") ||
+      config.values.read<CreamOptions>("cream").previous.empty()) {
+    throw UsageError(
+        "consistency.rate: compares the self-rewards of the policy and of the one before it; add "
+        "cream to score.modules and keep cream.previous");
+  }
+}
+
+}  // namespace
 
 RunConfig RunConfig::from(const OptionValues& values) {
   RunConfig config;
@@ -61,6 +103,7 @@ RunConfig RunConfig::from(const OptionValues& values) {
     throw UsageError(cat("score.primary = ", config.score.primary, ": is not among score.modules"));
   }
   for (const std::string& module : modules) find_reward(module);
+  check_rewards(config);
   if (make_loss(config.loss, values)->needs().token_rewards)
     find_reward(values.read<LossChoice>("loss").token_rewards);
   if (config.sampling.min_new_tokens > config.sampling.max_new_tokens) {

@@ -119,12 +119,15 @@ struct RolloutOptions {
 struct ScoreOptions {
   std::vector<std::string> modules{"r3"};
   std::string primary = "";
+  std::vector<std::string> train_modules;
   std::int64_t unit = 64;
 
   static void describe(auto& self, auto&& field) {
     field("modules", self.modules,
           "reward modules that score every response, see `plumb list rewards`");
     field("primary", self.primary, "module that pairs and evaluation go by; empty: the first");
+    field("train_modules", self.train_modules,
+          "those of score.modules that score the training responses only, not evaluations");
     field("unit", self.unit, Range{1, 1e6}, "responses scored and committed together");
   }
 };
@@ -171,6 +174,10 @@ struct RunConfig {
   static RunConfig from(const OptionValues& values);
   std::string primary_module() const {
     return score.primary.empty() ? score.modules.front() : score.primary;
+  }
+  /// Modules that pairs go by.
+  std::vector<std::string> deciding_modules() const {
+    return pair.module.empty() ? std::vector{primary_module()} : pair.module;
   }
 };
 

@@ -1,5 +1,8 @@
+#include <algorithm>
+
 #include "core/error.hpp"
 #include "core/log.hpp"
+#include "pipeline/degraded_rollout.hpp"
 #include "pipeline/phases.hpp"
 #include "pipeline/scoring.hpp"
 #include "store/rewards.hpp"
@@ -8,10 +11,18 @@ namespace plumb {
 
 void score_missing(RunContext& context, const RunContext::Module& module,
                    const store::Iteration& iteration) {
-  const std::vector<std::int64_t> missing =
-      store::unscored_samples(context.db, iteration.id, module.id);
-  if (missing.empty()) return;
   const std::string name = module.module->info().name;
+  const auto& train_only = context.config.score.train_modules;
+  std::vector<std::int64_t> missing;
+  if (std::find(train_only.begin(), train_only.end(), name) == train_only.end()) {
+    missing = store::unscored_samples(context.db, iteration.id, module.id);
+  } else {
+    for (const char* suite : {"train", kDegraded}) {
+      const auto part = store::unscored_samples(context.db, iteration.id, module.id, suite);
+      missing.insert(missing.end(), part.begin(), part.end());
+    }
+  }
+  if (missing.empty()) return;
   const std::int64_t failures = score_responses(context, module, cat("score ", name), missing);
   if (failures > 0) {
     log::warn(cat(failures, " of ", missing.size(), " responses got no score from ", name,
@@ -24,6 +35,26 @@ void run_score_phase(RunContext& context, const store::Iteration& iteration) {
   for (const std::string& name : context.config.score.modules)
     score_missing(context, context.reward(name, iteration), iteration);
   context.db.checkpoint();
+}
+
+std::int64_t retry_failed_scores(RunContext& context, const store::Iteration& iteration) {
+  std::int64_t healed = 0;
+  const std::vector<std::string> failing = store::failing_modules(context.db, iteration.id);
+  for (const std::string& name : context.config.score.modules) {
+    if (std::find(failing.begin(), failing.end(), name) == failing.end()) continue;
+    const RunContext::Module& module = context.reward(name, iteration);
+    const std::vector<std::int64_t> ids =
+        store::failed_samples(context.db, iteration.id, module.id);
+    if (ids.empty()) continue;
+    const std::int64_t failures =
+        score_responses(context, module, cat("score ", name, " again"), ids);
+    const auto now = static_cast<std::int64_t>(ids.size()) - failures;
+    healed += now;
+    log::warn(cat("iteration ", iteration.index, ": ", now, " of ", ids.size(),
+                  " responses without a score from ", name,
+                  " have one now; pairs that were made before stay as they are"));
+  }
+  return healed;
 }
 
 }  // namespace plumb

@@ -31,6 +31,9 @@ std::map<std::string, std::string> digest(const std::filesystem::path& run) {
        "logp_policy, text_hash, text"},
       {"sample_tokens", "sample_id, hex(ids), hex(logp_policy), hex(logp_sampling)"},
       {"rewards", "sample_id, module_id, score, raw, components, error"},
+      {"reward_modules", "module_id, name, version, config"},
+      {"rankings", "*"},
+      {"consistency", "*"},
       {"reference_logps", "sample_id, checkpoint_id, total, hex(vals)"},
       {"pair_sets", "pair_set_id, iteration_id, name, strategy, module_id, config"},
       {"pairs", "*"},
@@ -149,6 +152,46 @@ TEST_CASE("kill -9 anywhere, then the same command, ends in the same bits", "[e2
   INFO(last.errors());
   REQUIRE(last.wait() == 0);
   const auto actual = digest(run);
+  for (const auto& [table, value] : expected) {
+    INFO(table);
+    CHECK(actual.at(table) == value);
+  }
+}
+
+TEST_CASE("kill -9 where CREAM ranks and pairs, then the same command, ends in the same bits",
+          "[e2e]") {
+  TinyFolder tiny;
+  const auto command = [&](const std::string& run) {
+    std::vector<std::string> arguments = tiny.command(run);
+    arguments.insert(arguments.end(), {"--score.modules=length, cream", "--score.primary=length",
+                                       "--score.train_modules=cream", "--pair.module=cream, length",
+                                       "--pair.weights=1, 0.5", "--consistency.rate=dyn"});
+    return arguments;
+  };
+  test::Process whole(tiny.dir, command("whole"));
+  REQUIRE(whole.wait() == 0);
+  const auto expected = digest(tiny.dir / "whole");
+  const std::string scores =
+      "SELECT count(*) FROM rewards r JOIN samples s USING(sample_id) JOIN iterations i "
+      "USING(iteration_id) WHERE s.suite='train' AND i.idx=";
+  const std::vector<std::string> points{scores + "1", "SELECT count(*) FROM rankings", scores + "2",
+                                        "SELECT count(*) FROM pair_sets WHERE pair_set_id=2"};
+  int kills = 0;
+  for (const std::string& point : points) {
+    test::Process process(tiny.dir, command("killed"));
+    while (process.running() && !reached(tiny.dir / "killed", point, 1))
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    if (process.running()) {
+      process.kill_and_wait();
+      ++kills;
+    }
+    process.wait();
+  }
+  CHECK(kills >= 3);
+  test::Process last(tiny.dir, command("killed"));
+  INFO(last.errors());
+  REQUIRE(last.wait() == 0);
+  const auto actual = digest(tiny.dir / "killed");
   for (const auto& [table, value] : expected) {
     INFO(table);
     CHECK(actual.at(table) == value);

@@ -92,5 +92,43 @@ TEST_CASE("pairing: duplicates, ties, missing scores and guards each say why", "
   CHECK_FALSE(choose(lengths, difference).pair->dropped);
 }
 
+/// Three modules that rank four responses.
+std::vector<PairCandidate> ranked(const std::vector<std::vector<double>>& by_response) {
+  auto candidates = pool(std::vector<double>(by_response.size(), 0.0));
+  for (std::size_t i = 0; i < by_response.size(); ++i) candidates[i].by_module = by_response[i];
+  return candidates;
+}
+
+TEST_CASE("pairing: borda takes most and fewest points if most modules order them so",
+          "[pipeline][mixing][unit]") {
+  // Places by module: 1 2 1, 2 1 2, 3 4 4, 4 3 3; points 8, 7, 1, 2 of three times (4 - place).
+  const auto decision =
+      choose(ranked({{9, 8, 9}, {8, 9, 8}, {7, 1, 1}, {1, 7, 7}}), with_rule("borda"));
+  REQUIRE(decision.pair);
+  CHECK(decision.pair->chosen_id == 10);
+  CHECK(decision.pair->rejected_id == 12);
+  CHECK(decision.pair->margin == 7.0);
+  CHECK_FALSE(decision.pair->dropped);
+  // Two modules, points 4, 2, 4, 2: the first response beats the last by one of them only.
+  const auto split = choose(ranked({{4, 2}, {3, 1}, {2, 4}, {1, 3}}), with_rule("borda"));
+  REQUIRE(split.pair);
+  CHECK(split.pair->rejected_id == 13);
+  CHECK(split.pair->dropped == "disagreement");
+}
+
+TEST_CASE("pairing: chamberlin_courant keeps a favourite of every module",
+          "[pipeline][mixing][unit]") {
+  // Favourites are the first response (twice) and the last one, which Borda alone would place
+  // third.
+  const std::vector<std::vector<double>> scores{{9, 9, 1}, {8, 8, 2}, {7, 7, 3}, {1, 1, 9}};
+  PairOptions options = with_rule("chamberlin_courant");
+  options.committee = 2;
+  const auto decision = choose(ranked(scores), options);
+  REQUIRE(decision.pair);
+  CHECK(decision.pair->chosen_id == 10);
+  CHECK(decision.pair->rejected_id == 13);
+  CHECK(choose(ranked(scores), with_rule("borda")).pair->rejected_id == 13);
+}
+
 }  // namespace
 }  // namespace plumb

@@ -36,8 +36,8 @@ TEST_CASE("run models: names stand for the iteration's checkpoints, and the hash
   const auto module_of = [&](int index) {
     return *store::find_reward_module(context.db, iteration(index).id, "cream");
   };
-  CHECK(content_hash(context.db, module_of(1)) == initial + "-" + initial);
-  CHECK(content_hash(context.db, module_of(2)) == trained + "-" + initial);
+  CHECK(content_hash(context.db, module_of(1)) == initial + "-" + initial + "-" + initial);
+  CHECK(content_hash(context.db, module_of(2)) == trained + "-" + initial + "-" + initial);
 
   const RunContext::Module& first = context.reward("cream", iteration(1));
   CHECK(first.id == module_of(1));

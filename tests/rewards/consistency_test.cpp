@@ -94,6 +94,7 @@ TEST_CASE("consistency is symmetric and needs complete lists", "[rewards][cream]
 
 TEST_CASE("labels: fixed, smallest, none known", "[rewards][cream][unit]") {
   ConsistencyOptions options;
+  options.rate = "avg";
   CHECK_THROWS_AS(cream_rates(Rates{std::nullopt, std::nullopt}, options), DataError);
   options.rate = "fixed";
   options.fixed_rate = 0.7;

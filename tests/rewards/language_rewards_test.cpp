@@ -9,6 +9,7 @@
 #include "rewards/token_logprobs.hpp"
 #include "rewards/treg.hpp"
 #include "support/files.hpp"
+#include "support/tiny_policy.hpp"
 
 #include "support/catch.hpp"
 
@@ -33,6 +34,15 @@ std::vector<RewardSample> samples() {
   out[2].response = "Paris";
   out[2].finished = false;
   return out;
+}
+
+/// A random model of its own weights under the name that stands for their hash.
+std::shared_ptr<const LanguageModel> tiny_model(std::uint64_t seed, const std::string& hash) {
+  test::TempDir dir;
+  test::write_tiny_policy(dir / "model", seed);
+  LanguageModel model = *load_language_model(dir / "model", kernels::Precision::kFloat32);
+  model.content_hash = hash;
+  return std::make_shared<LanguageModel>(std::move(model));
 }
 
 double component(const Score& score, const std::string& name) {
@@ -186,8 +196,42 @@ TEST_CASE("cream: log-likelihood ratios", "[rewards][cream][model]") {
   mean.norm = "mean";
   const auto per_token = CreamReward(mean, model(), nullptr).score(samples());
   CHECK_THAT(*per_token[0].value, WithinAbs(*alone[0].value / component(alone[0], "tokens"), 1e-9));
-  const auto ratio = CreamReward({}, model(), model()).score(samples());
-  for (const Score& score : ratio) CHECK(*score.value == 0);
+  CreamOptions skip;
+  skip.first_iteration = "skip";
+  const auto ratio = CreamReward(skip, model(), model(), model()).score(samples());
+  for (const Score& score : ratio) {
+    CHECK(*score.value == 0);
+    for (const auto& [name, value] : score.components) CHECK(name != "previous");
+  }
+}
+
+TEST_CASE("cream: the policy, the one before it and their reference", "[rewards][cream][unit]") {
+  const auto policy = tiny_model(1, "one");
+  const auto before = tiny_model(2, "two");
+  const auto base = tiny_model(3, "three");
+  std::vector<RewardSample> sampled(2);
+  for (std::size_t i = 0; i < sampled.size(); ++i) {
+    sampled[i].messages = {{"user", "Hello"}};
+    sampled[i].response = i == 0 ? "abc" : "abcdefgh";
+    sampled[i].response_ids = policy->tokenizer->encode(sampled[i].response);
+  }
+  const CreamReward reward({}, policy, base, before);
+  CHECK(reward.content_hash() == "one-three-two");
+  for (const Score& score : reward.score(sampled)) {
+    const double reference = component(score, "reference_logprob");
+    CHECK(*score.value == component(score, "logprob") - reference);
+    CHECK(component(score, "previous") == component(score, "previous_logprob") - reference);
+    CHECK(component(score, "previous") != *score.value);
+  }
+  // First iteration: the policy before is the reference, whose ratio would be 0 everywhere.
+  for (const Score& score : CreamReward({}, policy, base, base).score(sampled)) {
+    CHECK(component(score, "previous") ==
+          component(score, "reference_logprob") / component(score, "tokens"));
+    CHECK(*score.value == component(score, "logprob") - component(score, "reference_logprob"));
+  }
+  // A policy that was not trained yet ranks in the same way.
+  for (const Score& score : CreamReward({}, base, base, base).score(sampled))
+    CHECK(*score.value == component(score, "previous"));
 }
 
 TEST_CASE("a run's model is found by its name, another one by its path", "[rewards][model]") {
