@@ -1,15 +1,29 @@
 #include <ATen/Parallel.h>
 
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
 #include "cli/serve_models.hpp"
+#include "cli/serve_store.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "pipeline/version.hpp"
 #include "service/http_server.hpp"
 
 namespace plumb::cli {
+namespace {
+
+std::string to_json(const Config& config) {
+  nlohmann::json out = nlohmann::json::object();
+  for (const Option& option : config.options()) {
+    const std::size_t dot = option.key.find('.');
+    out[option.key.substr(0, dot)][option.key.substr(dot + 1)] = config.text(option.key);
+  }
+  return out.dump();
+}
+
+}  // namespace
 
 int serve_command(const Arguments& given) {
   Arguments arguments = given;
@@ -30,7 +44,7 @@ int serve_command(const Arguments& given) {
 
   service::Service service(
       options, service::Access::load(options), [&] { return load_served_models(options, values); },
-      nullptr, kVersion);
+      options.store.empty() ? nullptr : open_score_store(options.store, to_json(config)), kVersion);
   service::HttpServer server(service);
   log::info(cat("listening on ", options.host, ":", server.port(), "; loading ",
                 options.modules.size(), " reward modules"));
