@@ -52,6 +52,20 @@ struct Shared {
   std::function<void()> on_last_closed;
 };
 
+/// One body's part of the memory that all bodies share.
+struct HeldBody {
+  Shared& shared;
+  std::size_t bytes = 0;
+  explicit HeldBody(Shared& shared_) : shared(shared_) {}
+  ~HeldBody() { shared.body_bytes -= bytes; }
+  HeldBody(const HeldBody&) = delete;
+  HeldBody& operator=(const HeldBody&) = delete;
+  void grow(std::size_t size) {
+    shared.body_bytes += size - bytes;
+    bytes = size;
+  }
+};
+
 std::string lower_case(beast::string_view text) {
   std::string out(text);
   for (char& c : out) {
@@ -127,36 +141,41 @@ class Connection : public std::enable_shared_from_this<Connection> {
       co_return false;
     read_head(parser, *exchange);
     std::optional<Reply> refusal = ec ? refusal_of(ec) : check_head(parser);
-    if (ec) exchange->route = "other";
+    const bool bad_framing = refusal.has_value();
     if (!refusal) refusal = shared_.service.refuse_early(*exchange);
+    if (exchange->route.empty()) exchange->route = "other";
     if (!refusal && parser.get()[http::field::expect] != "")
       co_await net::async_write(stream_, net::buffer(kContinue, sizeof kContinue - 1),
                                 redirect(ec));
-    const bool unread = ec || !parser.is_done();
-    std::size_t held = 0;
-    if (!refusal) refusal = co_await read_body(parser, held, ec);
-    if (!refusal && ec) co_return false;
-    bool keep = parser.get().keep_alive();
+    HeldBody body{shared_};
+    if (!bad_framing && (!refusal || is_small(parser))) {
+      // Also after a refusal, if there is little to read: the connection then stays usable.
+      std::optional<Reply> problem = co_await read_body(parser, body, ec);
+      if (ec && !problem) co_return false;
+      if (!refusal) refusal = std::move(problem);
+    }
     if (refusal) {
-      if (exchange->route.empty()) exchange->route = "other";
-      keep = keep && !unread;
-      keep = co_await write_reply(*exchange, parser, *refusal, keep);
+      const bool unread = bad_framing || !parser.is_done();
+      const bool keep = !unread && parser.get().keep_alive();
+      const bool open = co_await write_reply(*exchange, parser, *refusal, keep);
       if (unread) co_await discard_rest();
-      shared_.body_bytes -= held;
-      co_return keep;
+      co_return open;
     }
     exchange->request.body = std::move(parser.get().body());
-    const auto size = static_cast<std::int64_t>(exchange->request.body.size());
-    bytes_in_ = size;
+    bytes_in_ = static_cast<std::int64_t>(exchange->request.body.size());
     exchange->wake.expires_at(deadline(exchange->request));
     shared_.service.handle(exchange);
-    keep = co_await answer(exchange, parser, keep);
-    shared_.body_bytes -= held;
-    co_return keep;
+    co_return co_await answer(exchange, parser, parser.get().keep_alive());
   }
 
   net::redirect_error_t<net::use_awaitable_t<>> redirect(error_code& ec) const {
     return net::redirect_error(use_awaitable, ec);
+  }
+
+  /// A body that is read although its request is refused.
+  static bool is_small(const Parser& parser) {
+    const auto length = parser.content_length();
+    return length && *length <= 64 * kKiB && parser.get().count(http::field::expect) == 0;
   }
 
   static bool is_protocol_error(const error_code& ec) {
@@ -202,8 +221,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   /// Reads the body within the memory that all bodies share.
-  net::awaitable<std::optional<Reply>> read_body(Parser& parser, std::size_t& held,
-                                                 error_code& ec) {
+  net::awaitable<std::optional<Reply>> read_body(Parser& parser, HeldBody& held, error_code& ec) {
     stream_.expires_after(seconds(options_.body_timeout));
     const auto limit = static_cast<std::size_t>(options_.max_bodies_mb) * kMiB;
     while (!parser.is_done()) {
@@ -211,9 +229,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       if (ec && is_protocol_error(ec) && ec != http::error::partial_message)
         co_return refusal_of(ec);
       if (ec) co_return std::nullopt;
-      const std::size_t size = parser.get().body().size();
-      shared_.body_bytes += size - held;
-      held = size;
+      held.grow(parser.get().body().size());
       if (shared_.body_bytes > limit) {
         Reply reply = error_reply(ErrorStyle::kOpenAi, 503, "too many request bodies at once");
         reply.headers.emplace_back("Retry-After", "1");
