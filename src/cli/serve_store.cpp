@@ -6,6 +6,7 @@
 #include "core/hash.hpp"
 #include "core/log.hpp"
 #include "pipeline/run_prompts.hpp"
+#include "pipeline/scoring.hpp"
 #include "pipeline/version.hpp"
 #include "store/prompts.hpp"
 #include "store/rewards.hpp"
@@ -17,20 +18,6 @@ namespace {
 
 constexpr const char* kRun = "service";
 constexpr const char* kSuite = "service";
-
-std::string messages_json(const std::vector<Message>& messages) {
-  nlohmann::json out = nlohmann::json::array();
-  for (const Message& message : messages)
-    out.push_back({{"role", message.role}, {"content", message.content}});
-  return out.dump();
-}
-
-std::string components_json(const Score& score) {
-  nlohmann::json out = nlohmann::json::object();
-  for (const auto& [name, value] : score.components) out[name] = value;
-  for (const auto& [name, text] : score.labels) out[name] = text;
-  return out.dump();
-}
 
 store::PromptRow prompt_row(const RewardSample& sample) {
   store::PromptRow row;

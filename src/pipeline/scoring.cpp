@@ -13,13 +13,6 @@
 namespace plumb {
 namespace {
 
-std::string components_json(const Score& score) {
-  nlohmann::json out = nlohmann::json::object();
-  for (const auto& [name, value] : score.components) out[name] = value;
-  for (const auto& [name, value] : score.labels) out[name] = value;
-  return out.dump();
-}
-
 /// Prompts by id, read once.
 class PromptCache {
  public:
@@ -79,6 +72,13 @@ void score_unit(RunContext& context, const RunContext::Module& module,
 }
 
 }  // namespace
+
+std::string components_json(const Score& score) {
+  nlohmann::json out = nlohmann::json::object();
+  for (const auto& [name, value] : score.components) out[name] = value;
+  for (const auto& [name, value] : score.labels) out[name] = value;
+  return out.dump();
+}
 
 std::int64_t score_responses(RunContext& context, const RunContext::Module& module,
                              const std::string& title, std::span<const std::int64_t> sample_ids) {

@@ -7,6 +7,9 @@
 
 namespace plumb {
 
+/// Components and labels of a score as the store keeps them: one JSON object.
+std::string components_json(const Score& score);
+
 /// Scores responses by a module and stores score, components and token values, a unit of
 /// score.unit responses at a time. Units are fixed slices of the sample ids, so that a resumed run
 /// scores the same responses together.

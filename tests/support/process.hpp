@@ -42,6 +42,7 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
+  pid_t pid() const { return pid_; }
   bool running() {
     if (running_ && waitpid(pid_, &status_, WNOHANG) == pid_) running_ = false;
     return running_;

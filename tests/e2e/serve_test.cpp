@@ -1,0 +1,131 @@
+#include <cmath>
+#include <future>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <thread>
+
+#include "rewards/registry.hpp"
+#include "service/http_client.hpp"
+#include "support/files.hpp"
+#include "support/process.hpp"
+
+#include "support/catch.hpp"
+
+/// `plumb serve` with real modules against the same modules in this process.
+
+using namespace plumb;
+using nlohmann::json;
+using test::Answer;
+using test::Client;
+
+namespace {
+
+std::vector<RewardSample> made_samples(std::size_t count) {
+  const std::vector<std::string> words{"the",   "river", "apples", "are",   "often", "red",
+                                       "green", "and",   "bridge", "seven", "runs",  "sweet"};
+  std::mt19937 random(7);
+  const auto text = [&](std::size_t longest) {
+    std::string out;
+    for (std::size_t i = 1 + random() % longest; i > 0; --i)
+      out += words[random() % words.size()] + (i > 1 ? " " : ".");
+    return out;
+  };
+  std::vector<RewardSample> samples(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    samples[i].messages = {{"user", text(20)}};
+    samples[i].response = text(i % 10 == 0 ? 150 : 30);
+    if (i % 3 == 0) samples[i].reference = text(20);
+  }
+  return samples;
+}
+
+json to_json(const RewardSample& sample) {
+  json out{{"prompt", sample.messages[0].content}, {"response", sample.response}};
+  if (sample.reference) out["reference_answer"] = *sample.reference;
+  return out;
+}
+
+/// The port that the log names, once the service is ready.
+std::uint16_t port_of(test::Process& process) {
+  const std::string mark = "listening on 127.0.0.1:";
+  for (int i = 0; i < 1200 && process.running(); ++i) {
+    const std::string log = process.errors();
+    if (const auto at = log.find(mark);
+        at != std::string::npos && log.find("ready") != std::string::npos)
+      return static_cast<std::uint16_t>(std::stoi(log.substr(at + mark.size())));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  FAIL("the service is not ready: " << process.errors());
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("served scores equal those of the modules in this process, in any company",
+          "[e2e][model]") {
+  const std::string encoder = test::model_path("all-minilm-l6-v2").string();
+  const std::vector<std::string> names{"r3", "length", "repetition"};
+  const std::vector<RewardSample> samples = made_samples(60);
+  OptionValues values;
+  values.set("r3.encoder", encoder, "test");
+  RewardContext context;
+  std::vector<std::vector<Score>> expected;
+  for (const std::string& name : names)
+    expected.push_back(make_reward(name, values, context)->score(samples));
+
+  const test::TempDir folder;
+  test::Process process(
+      folder, {"serve", "--serve.port=0", "--serve.modules=r3,length,repetition",
+               "--r3.encoder=" + encoder, "--serve.cache_mb=0", "--serve.max_batch_tokens=300",
+               "--serve.store=" + (folder / "scores.db").string()});
+  const std::uint16_t port = port_of(process);
+  std::vector<std::future<double>> clients;
+  for (std::size_t c = 0; c < 4; ++c) {
+    clients.push_back(std::async(std::launch::async, [&, c] {
+      Client client(port);
+      double worst = 0;
+      for (std::size_t begin = c, n = 1; begin < samples.size(); begin += n, n = 1 + (n + c) % 9) {
+        const std::size_t end = std::min(samples.size(), begin + n);
+        json request{{"modules", names}, {"samples", json::array()}};
+        for (std::size_t i = begin; i < end; ++i) request["samples"].push_back(to_json(samples[i]));
+        const json reply = client.post("/v1/rewards", request).json();
+        for (std::size_t i = begin; i < end; ++i) {
+          for (std::size_t m = 0; m < names.size(); ++m) {
+            const json& served = reply["data"][i - begin]["modules"][names[m]]["score"];
+            const Score& own = expected[m][i];
+            if (served.is_null() || !own.value) {
+              worst = std::max(worst, served.is_null() && !own.value ? 0.0 : 1.0);
+            } else {
+              worst = std::max(worst, std::abs(served.get<double>() - *own.value));
+            }
+          }
+        }
+      }
+      return worst;
+    }));
+  }
+  for (auto& client : clients) CHECK(client.get() <= 1e-5);
+  ::kill(process.pid(), SIGTERM);
+  CHECK(process.wait() == 0);
+  const test::TempDir query;
+  test::Process sql(query, {"sql", (folder / "scores.db").string(),
+                            "SELECT count(DISTINCT sample_id) FROM rewards", "--format=csv"});
+  CHECK(sql.wait() == 0);
+  CHECK(sql.output().find("60") != std::string::npos);
+}
+
+TEST_CASE("what cannot be served is refused at the start", "[e2e]") {
+  const auto run = [](const std::vector<std::string>& more) {
+    const test::TempDir folder;
+    std::vector<std::string> arguments{"serve", "--serve.port=0", "--serve.key_env="};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    test::Process process(folder, arguments);
+    const int code = process.wait();
+    return std::pair(code, process.errors());
+  };
+  CHECK(run({"--serve.host=0.0.0.0"}).first == 2);
+  CHECK(run({"--serve.modules=nothing"}).first == 2);
+  CHECK(run({"--r3.encoder=/nowhere"}).first == 3);
+  CHECK(run({"--serve.modules="}).first == 2);
+  CHECK(run({"--serve.port=700000"}).first == 2);
+}
