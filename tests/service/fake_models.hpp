@@ -18,9 +18,11 @@ namespace plumb::test {
 struct FakeOptions {
   double ms_per_text = 0;
   double ms_per_batch = 0;
+  bool policy = false;
   static void describe(auto& self, auto&& field) {
     field("ms_per_text", self.ms_per_text, Range{0, 1e6}, "time that a text takes");
     field("ms_per_batch", self.ms_per_batch, Range{0, 1e6}, "time that a batch takes");
+    field("policy", self.policy, "a policy for the completion routes");
   }
 };
 

@@ -3,8 +3,18 @@
 #include "config/config.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
-#include "service/fake_models.hpp"
+#include "service/fake_policy.hpp"
 #include "service/http_server.hpp"
+
+namespace {
+
+std::shared_ptr<plumb::service::ServedModels> models(const plumb::test::FakeOptions& options) {
+  auto models = plumb::test::fake_models(options);
+  if (options.policy) models->policy = std::make_shared<plumb::test::FakePolicy>();
+  return models;
+}
+
+}  // namespace
 
 /// `plumb serve` with fake modules and without libtorch, so that tests that abuse the service can
 /// run it under sanitizers: service_fake_server [--serve.key=value ...] [--fake.key=value ...]
@@ -20,8 +30,7 @@ int main(int argc, char** argv) {
     const auto serve = config.values().read<service::ServeOptions>("serve");
     const auto fake = config.values().read<test::FakeOptions>("fake");
     service::Service service(
-        serve, service::Access::load(serve), [&] { return test::fake_models(fake); }, nullptr,
-        "fake");
+        serve, service::Access::load(serve), [&] { return models(fake); }, nullptr, "fake");
     service::HttpServer server(service);
     log::info(cat("listening on ", serve.host, ":", server.port()));
     service.start([&](std::exception_ptr error) { server.fail(std::move(error)); });

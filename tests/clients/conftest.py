@@ -1,0 +1,71 @@
+"""A server with fake models for each group of tests: score = bytes of the response - bytes of the prompt / 100."""
+
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVER = ROOT / "build" / "tests" / "service_fake_server"
+KEY = "client-test-key"
+
+
+class Server:
+    def __init__(self, log, *arguments, key=None):
+        environment = {**os.environ, "PLUMB_API_KEY": key or ""}
+        self.log = log
+        self.process = subprocess.Popen(
+            [SERVER, "--serve.port=0", "--serve.request_log=", *arguments],
+            env=environment, stdout=subprocess.DEVNULL, stderr=open(log, "wb"))
+        self.port = self.wait_for_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.wait_until_ready()
+
+    def wait_for_port(self):
+        for _ in range(1000):
+            found = re.search(r"listening on [\d.]+:(\d+)", Path(self.log).read_text())
+            if found:
+                return int(found.group(1))
+            assert self.process.poll() is None, Path(self.log).read_text()
+            time.sleep(0.01)
+        raise AssertionError("the server does not listen")
+
+    def wait_until_ready(self):
+        for _ in range(1000):
+            if requests.get(self.url + "/ready", timeout=5).status_code == 200:
+                return
+            time.sleep(0.01)
+        raise AssertionError("the server is not ready")
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(timeout=20) == 0
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    running = Server(tmp_path_factory.mktemp("server") / "log", "--serve.route_scalar=/reward",
+                     "--fake.policy=true")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory):
+    """The same with an access key."""
+    running = Server(tmp_path_factory.mktemp("guarded") / "log", key=KEY)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def slow(tmp_path_factory):
+    """One text a batch, 50 ms each, and a queue of two requests."""
+    running = Server(tmp_path_factory.mktemp("slow") / "log", "--fake.ms_per_text=50",
+                     "--serve.max_batch_tokens=1", "--serve.max_queue_requests=2", "--serve.cache_mb=0")
+    yield running
+    running.stop()
