@@ -28,6 +28,20 @@ std::string host_name() {
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
+const std::string kRunColumns = "SELECT run_id, uuid, name, status, seed, config FROM runs ";
+
+std::optional<Run> read_run(Statement& query) {
+  if (!query.step()) return std::nullopt;
+  Run run;
+  run.id = query.integer(0);
+  run.uuid = query.text(1);
+  run.name = query.text(2);
+  run.status = query.text(3);
+  run.seed = query.integer(4);
+  run.config = query.text(5);
+  return run;
+}
+
 constexpr const char* kCheckpointColumns =
     "SELECT checkpoint_id, run_id, role, path, sha256, bytes, global_step, parent_checkpoint_id "
     "FROM checkpoints ";
@@ -80,27 +94,28 @@ std::int64_t create_run(Database& db, const std::string& name, std::int64_t seed
 }
 
 std::optional<Run> find_run(const Database& db, const std::string& name) {
-  Statement query = db.prepare(
-      "SELECT run_id, uuid, name, status, seed, config FROM runs WHERE name=? ORDER BY run_id DESC "
-      "LIMIT 1");
-  if (!query.bind(name).step()) return std::nullopt;
-  Run run;
-  run.id = query.integer(0);
-  run.uuid = query.text(1);
-  run.name = query.text(2);
-  run.status = query.text(3);
-  run.seed = query.integer(4);
-  run.config = query.text(5);
-  return run;
+  Statement query = db.prepare(kRunColumns + "WHERE name=? ORDER BY run_id DESC LIMIT 1");
+  query.bind(name);
+  return read_run(query);
 }
 
-bool remove_run_without_samples(Database& db, std::int64_t run_id) {
-  return db.prepare(
-               "DELETE FROM runs WHERE run_id=:run AND NOT EXISTS (SELECT 1 FROM samples "
-               "JOIN iterations USING(iteration_id) WHERE iterations.run_id=:run) AND NOT EXISTS "
-               "(SELECT 1 FROM steps WHERE steps.run_id=:run)")
-             .bind(run_id)
-             .run() == 1;
+std::optional<Run> newest_run(const Database& db) {
+  Statement query = db.prepare(kRunColumns + "ORDER BY run_id DESC LIMIT 1");
+  return read_run(query);
+}
+
+bool has_work(const Database& db, std::int64_t run_id) {
+  Statement query = db.prepare(
+      "SELECT EXISTS (SELECT 1 FROM samples JOIN iterations USING(iteration_id) WHERE "
+      "iterations.run_id=:run AND samples.source<>'dataset') OR EXISTS (SELECT 1 FROM steps WHERE "
+      "steps.run_id=:run) OR EXISTS (SELECT 1 FROM reference_logps JOIN samples USING(sample_id) "
+      "JOIN iterations USING(iteration_id) WHERE iterations.run_id=:run)");
+  query.bind(run_id).step();
+  return query.integer(0) == 1;
+}
+
+void remove_run(Database& db, std::int64_t run_id) {
+  db.prepare("DELETE FROM runs WHERE run_id=?").bind(run_id).run();
 }
 
 void set_run_status(Database& db, std::int64_t run_id, const std::string& status) {

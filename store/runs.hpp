@@ -18,10 +18,13 @@ std::int64_t create_run(Database& db, const std::string& name, std::int64_t seed
                         const std::string& tool_version, const std::string& config);
 /// The newest run with this name.
 std::optional<Run> find_run(const Database& db, const std::string& name);
-/// Removes a run that has sampled and trained nothing yet (a first try with a wrong option): it may
-/// then begin anew.
-/// @return whether it was removed
-bool remove_run_without_samples(Database& db, std::int64_t run_id);
+/// The run that was begun last.
+std::optional<Run> newest_run(const Database& db);
+/// Whether the run has sampled, evaluated or trained anything; imported responses alone are no
+/// work.
+bool has_work(const Database& db, std::int64_t run_id);
+/// Removes a run with all that hangs on it.
+void remove_run(Database& db, std::int64_t run_id);
 void set_run_status(Database& db, std::int64_t run_id, const std::string& status);
 void set_run_config(Database& db, std::int64_t run_id, const std::string& config);
 

@@ -23,8 +23,12 @@ bool take_flag(Arguments& arguments, const std::string& name);
 /// Takes `--name=value` or `--name value` out. @return the value, or "" if it was not there
 std::string take_value(Arguments& arguments, const std::string& name);
 
-/// Reads a config file (first positional argument) and the command line over a run's options.
-Config read_run_config(const Arguments& arguments);
+/// Reads a run's options: config files (positional arguments), or with `--db DB` those stored in a
+/// run's database (the newest run, or the one named by --run.name); then the command line.
+Config read_run_config(const Arguments& arguments);  // run_config.cpp
+/// The same from a database that may be new or hold no run. @param file FOLDER/run.db, or FOLDER
+/// @return whether the options are those of a stored run
+bool load_stored_config(const std::string& file, const std::string& run_name, Config& config);
 
 [[noreturn]] void throw_unexpected(const std::string& argument);
 /// Reads options of a command that takes no config file. Throws UsageError if positional arguments
@@ -43,6 +47,7 @@ int pair_command(const Arguments& arguments);
 int annotate_command(const Arguments& arguments);
 int train_command(const Arguments& arguments);
 int eval_command(const Arguments& arguments);
+int import_command(const Arguments& arguments);     // cmd_import.cpp
 int calibrate_command(const Arguments& arguments);  // cmd_calibrate.cpp
 int generate_command(const Arguments& arguments);   // cmd_generate.cpp
 int tokenize_command(const Arguments& arguments);   // cmd_tokenize.cpp

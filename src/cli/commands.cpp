@@ -9,7 +9,7 @@
 namespace plumb::cli {
 namespace {
 
-constexpr const char* kConfigUsage = "CONFIG [--section.key=value ...]";
+constexpr const char* kConfigUsage = "CONFIG | --db DB [--section.key=value ...]";
 
 template <class Options>
 std::vector<Option> of() {
@@ -21,7 +21,7 @@ std::vector<Option> none() { return {}; }
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> table{
-      {"run", "CONFIG [--section.key=value ...] [--dry-run] [--dump-config]",
+      {"run", "CONFIG | --db DB [--section.key=value ...] [--dry-run] [--dump-config]",
        "the loop; goes on where it stopped", run_option_table, run_command},
       {"rollout", kConfigUsage, "sample responses for the current iteration", run_option_table,
        rollout_command},
@@ -39,6 +39,9 @@ const std::vector<Command>& commands() {
       {"calibrate", kConfigUsage,
        "fit R^3's map F to the encoder, from a run's responses and reference answers",
        run_option_table, calibrate_command},
+      {"import", "FILE ... --db DB [--model M] [--section.key=value ...]",
+       "preference pairs of JSONL files into a run's database, a new run if there is none",
+       run_option_table, import_command},
       {"generate", "--model M [--prompt TEXT] [options]", "chat with or sample from a model",
        of<GenerateOptions>, generate_command},
       {"tokenize", "--model M < LINES",
@@ -86,16 +89,6 @@ std::string take_value(Arguments& arguments, const std::string& name) {
     }
   }
   return "";
-}
-
-Config read_run_config(const Arguments& arguments) {
-  Config config(run_option_table());
-  const Arguments files = config.load_command_line(arguments);
-  if (files.empty()) throw UsageError("no config file given; try configs/quickstart.ini");
-  Config result(run_option_table());
-  for (const std::string& file : files) result.load_file(file);
-  result.load_command_line(arguments);
-  return result;
 }
 
 void throw_unexpected(const std::string& argument) {

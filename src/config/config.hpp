@@ -19,6 +19,10 @@ class Config {
   /// Throws UsageError (unknown key with the nearest known one, wrong type or range, a key set
   /// twice) or DataError (unreadable file).
   void load_file(const std::filesystem::path& file);
+  /// Takes one value from elsewhere, e.g. a run's database. Throws as load_file.
+  void load_value(const std::string& key, const std::string& text, const std::string& origin) {
+    set(key, text, origin);
+  }
   /// Reads `--section.key=value`, `--section.key value` and, for options of type bool, a bare
   /// `--section.key`.
   /// @return the positional arguments in order

@@ -1,10 +1,8 @@
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "core/error.hpp"
 #include "core/log.hpp"
-#include "core/progress.hpp"
 #include "losses/registry.hpp"
 #include "pipeline/degraded_rollout.hpp"
 #include "pipeline/pair_data.hpp"
@@ -14,15 +12,6 @@
 
 namespace plumb {
 namespace {
-
-constexpr std::size_t kUnitPairs = 16;
-
-void store_logps(RunContext& context, std::int64_t sample_id, std::int64_t checkpoint_id,
-                 std::vector<float> values) {
-  if (store::find_reference_logps(context.db, sample_id, checkpoint_id)) return;
-  const double total = std::accumulate(values.begin(), values.end(), 0.0);
-  store::add_reference_logps(context.db, {sample_id, checkpoint_id, total, std::move(values)});
-}
 
 /// How far the sampler's recorded log-probs lie from the trainer's forward pass, over tokens.
 struct SamplerGap {
@@ -53,39 +42,21 @@ void run_annotate_phase(RunContext& context, const store::Iteration& iteration) 
     annotate_token_rewards(context, iteration, selection.pairs);
     selection = select_pairs(context, iteration);
   }
-  const std::vector<TrainingPair> pairs = load_pairs(context, selection.pairs);
-  if (needs.spans) annotate_spans(context, selection.pairs, pairs);
+  if (needs.spans) annotate_spans(context, selection.pairs, load_pairs(context, selection.pairs));
+  if (context.config.imports_pairs() && !needs.reference) {
+    log::info("reference log-probs: not needed by this loss");
+    return;
+  }
   const bool sampled_by_reference =
       iteration.policy_checkpoint_id == iteration.reference_checkpoint_id;
-  Progress progress("reference log-probs", static_cast<std::int64_t>(pairs.size()), "pairs");
   SamplerGap gap;
-  for (std::size_t begin = 0; begin < pairs.size(); begin += kUnitPairs) {
-    const std::size_t end = std::min(pairs.size(), begin + kUnitPairs);
-    const auto is_done = [&](std::size_t i) {
-      return store::find_reference_logps(context.db, selection.pairs[i].chosen_id, reference) &&
-             store::find_reference_logps(context.db, selection.pairs[i].rejected_id, reference);
-    };
-    bool all_done = true;
-    for (std::size_t i = begin; i < end; ++i) all_done = all_done && is_done(i);
-    if (!all_done) {
-      std::vector<const TrainingPair*> unit;
-      for (std::size_t i = begin; i < end; ++i) unit.push_back(&pairs[i]);
-      PairLogps logps =
-          pair_logps(context.frozen(reference), unit, context.config.train.micro_batch_tokens);
-      store::Transaction transaction(context.db);
-      for (std::size_t i = begin; i < end; ++i) {
-        const store::PairRow& row = selection.pairs[i];
-        if (sampled_by_reference) {
-          gap.add(*store::find_sample(context.db, row.chosen_id), logps.chosen[i - begin]);
-          gap.add(*store::find_sample(context.db, row.rejected_id), logps.rejected[i - begin]);
-        }
-        store_logps(context, row.chosen_id, reference, std::move(logps.chosen[i - begin]));
-        store_logps(context, row.rejected_id, reference, std::move(logps.rejected[i - begin]));
-      }
-      transaction.commit();
-    }
-    progress.set(static_cast<std::int64_t>(end));
-  }
+  store_pair_logps(context, selection.pairs, reference, "reference log-probs",
+                   [&](const store::PairRow& row, const std::vector<float>& chosen,
+                       const std::vector<float>& rejected) {
+                     if (!sampled_by_reference) return;
+                     gap.add(*store::find_sample(context.db, row.chosen_id), chosen);
+                     gap.add(*store::find_sample(context.db, row.rejected_id), rejected);
+                   });
   if (gap.tokens > 0) {
     const std::string message =
         cat("sampler and trainer log-probs differ by ", gap.sum / static_cast<double>(gap.tokens),

@@ -7,6 +7,7 @@
 #include "core/progress.hpp"
 #include "pipeline/evaluation.hpp"
 #include "pipeline/pair_data.hpp"
+#include "pipeline/pair_evaluation.hpp"
 #include "pipeline/phases.hpp"
 #include "pipeline/statistics.hpp"
 #include "store/rewards.hpp"
@@ -16,47 +17,6 @@ namespace plumb {
 namespace {
 
 constexpr std::size_t kUnitSamples = 32;
-
-/// Writes one metric of a suite.
-class Recorder {
- public:
-  Recorder(RunContext& context, const store::Iteration& iteration, std::int64_t checkpoint_id,
-           std::string suite)
-      : context_(context),
-        iteration_(iteration),
-        checkpoint_id_(checkpoint_id),
-        suite_(std::move(suite)) {}
-
-  void add(const std::string& metric, double value, std::int64_t n,
-           std::optional<Interval> interval = std::nullopt) {
-    if (!std::isfinite(value)) return;
-    store::EvaluationRow row;
-    row.run_id = context_.run.id;
-    row.iteration_id = iteration_.id;
-    row.checkpoint_id = checkpoint_id_;
-    row.suite = suite_;
-    row.metric = metric;
-    row.value = value;
-    row.n = n;
-    if (interval) {
-      row.ci_low = interval->low;
-      row.ci_high = interval->high;
-    }
-    store::add_evaluation(context_.db, row);
-  }
-  /// Mean over items with its bootstrap interval.
-  void add_mean(const std::string& metric, std::span<const double> items) {
-    const Interval interval = bootstrap_mean(items, static_cast<std::uint64_t>(context_.run.seed),
-                                             context_.config.eval.bootstrap);
-    add(metric, interval.value, static_cast<std::int64_t>(items.size()), interval);
-  }
-
- private:
-  RunContext& context_;
-  const store::Iteration& iteration_;
-  std::int64_t checkpoint_id_;
-  std::string suite_;
-};
 
 SamplingOptions suite_sampling(const RunContext& context, const std::string& suite) {
   SamplingOptions sampling = context.config.sampling;
@@ -110,7 +70,7 @@ double total_logp(const store::SampleRow& sample) {
 /// Length, EOS share, components, and the comparison with the initial policy's responses to the
 /// same prompts.
 void record_suite(RunContext& context, const SuiteResults& own, const SuiteResults& initial,
-                  bool is_initial, Recorder& recorder) {
+                  bool is_initial, EvaluationRecorder& recorder) {
   std::vector<double> rewards, differences, wins, lengths, ended;
   for (const auto& [prompt, reward] : own.mean_by_prompt) {
     rewards.push_back(reward);
@@ -137,7 +97,7 @@ void record_suite(RunContext& context, const SuiteResults& own, const SuiteResul
 
 /// Mean of log pi - log pi_0 over the suite's responses: the KL of an untempered sampler, an
 /// estimate of drift otherwise.
-void record_drift(RunContext& context, const SuiteResults& own, Recorder& recorder) {
+void record_drift(RunContext& context, const SuiteResults& own, EvaluationRecorder& recorder) {
   double sum = 0.0;
   std::int64_t tokens = 0;
   for (const store::SampleRow& sample : own.samples) {
@@ -157,7 +117,7 @@ void record_drift(RunContext& context, const SuiteResults& own, Recorder& record
 /// How the policy's log-probs of the initial policy's best and worst held-out responses changed.
 void record_pairs(RunContext& context, const SuiteResults& initial,
                   const std::map<std::int64_t, std::vector<std::int32_t>>& prompt_ids,
-                  std::int64_t checkpoint_id, Recorder& recorder) {
+                  std::int64_t checkpoint_id, EvaluationRecorder& recorder) {
   std::map<std::int64_t, std::vector<const store::SampleRow*>> by_prompt;
   for (const store::SampleRow& sample : initial.samples) {
     if (initial.score_of_sample.count(sample.id) > 0)
@@ -207,14 +167,16 @@ void run_eval_phase(RunContext& context, const store::Iteration& iteration) {
   const bool is_initial = iteration.index == 0;
   const bool is_last = iteration.index == context.config.run.iterations;
   if (!is_initial && !is_last && context.config.eval.when == "last") return;
+  const std::int64_t checkpoint =
+      is_initial ? context.initial_checkpoint() : iteration.result_checkpoint_id.value();
+  evaluate_pairs(context, iteration, checkpoint);
   const std::vector<store::PromptRow> prompts =
       store::run_prompts(context.db, context.run.id, kHeldout, 0);
-  if (prompts.empty()) return;
+  if (prompts.empty() || context.config.eval.samples == 0 || context.config.score.modules.empty())
+    return;
   std::map<std::int64_t, std::vector<std::int32_t>> prompt_ids;
   for (const store::PromptRow& prompt : prompts) prompt_ids[prompt.id] = prompt.ids;
 
-  const std::int64_t checkpoint =
-      is_initial ? context.initial_checkpoint() : iteration.result_checkpoint_id.value();
   for (const std::string& suite : suites(context)) {
     sample_suite(context, iteration, suite, kHeldout, 0, checkpoint, context.config.eval.samples,
                  suite_sampling(context, suite));
@@ -232,7 +194,7 @@ void run_eval_phase(RunContext& context, const store::Iteration& iteration) {
     const SuiteResults initial = is_initial ? own : load_suite(context, zero->id, suite, module_id);
     store_initial_logps(context, own.samples, prompt_ids);
     store::Transaction transaction(context.db);
-    Recorder recorder(context, iteration, checkpoint, suite);
+    EvaluationRecorder recorder(context, iteration, checkpoint, suite);
     record_suite(context, own, initial, is_initial, recorder);
     record_drift(context, own, recorder);
     if (suite == kHeldout && !is_initial)

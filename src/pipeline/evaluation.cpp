@@ -1,5 +1,7 @@
 #include "pipeline/evaluation.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -10,29 +12,34 @@
 namespace plumb {
 namespace {
 
+enum class Show { kValue, kShare, kSigned };  // a share and a signed value come with their interval
 struct Column {
   const char* title;
   const char* metric;
-  bool interval;
+  Show show;
 };
 
 constexpr Column kColumns[] = {
-    {"reward", "reward/mean", true},
-    {"change against start", "reward/difference", true},
-    {"win rate", "win_rate", false},
-    {"tokens", "completions/mean_length", false},
-    {"EOS", "completions/eos_share", false},
-    {"KL", "objective/kl", false},
-    {"chosen", "eval_logps/chosen_change", false},
-    {"rejected", "eval_logps/rejected_change", false},
+    {"S_w > S_l", "eval_logps/accuracy", Show::kShare},
+    {"per token", "eval_logps/accuracy_token", Show::kShare},
+    {"against start", "eval_logps/accuracy_change", Show::kShare},
+    {"reward", "reward/mean", Show::kSigned},
+    {"change against start", "reward/difference", Show::kSigned},
+    {"win rate", "win_rate", Show::kValue},
+    {"tokens", "completions/mean_length", Show::kValue},
+    {"EOS", "completions/eos_share", Show::kValue},
+    {"KL", "objective/kl", Show::kValue},
+    {"chosen", "eval_logps/chosen_change", Show::kValue},
+    {"rejected", "eval_logps/rejected_change", Show::kValue},
 };
 
-std::string cell(const store::EvaluationRow* row, bool interval) {
+std::string cell(const store::EvaluationRow* row, const Column& column) {
   if (row == nullptr) return "-";
   char text[64];
-  if (interval && row->ci_low && row->ci_high) {
-    std::snprintf(text, sizeof text, "%+.3f [%+.3f, %+.3f]", row->value, *row->ci_low,
-                  *row->ci_high);
+  if (column.show != Show::kValue && row->ci_low && row->ci_high) {
+    std::snprintf(text, sizeof text,
+                  column.show == Show::kShare ? "%.3f [%.3f, %.3f]" : "%+.3f [%+.3f, %+.3f]",
+                  row->value, *row->ci_low, *row->ci_high);
   } else {
     std::snprintf(text, sizeof text, std::abs(row->value) >= 20 ? "%.1f" : "%.2f", row->value);
   }
@@ -69,6 +76,37 @@ SuiteResults load_suite(const RunContext& context, std::int64_t iteration_id,
   return out;
 }
 
+EvaluationRecorder::EvaluationRecorder(RunContext& context, const store::Iteration& iteration,
+                                       std::int64_t checkpoint_id, std::string suite)
+    : context_(context),
+      iteration_(iteration),
+      checkpoint_id_(checkpoint_id),
+      suite_(std::move(suite)) {}
+
+void EvaluationRecorder::add(const std::string& metric, double value, std::int64_t n,
+                             std::optional<Interval> interval) {
+  if (!std::isfinite(value)) return;
+  store::EvaluationRow row;
+  row.run_id = context_.run.id;
+  row.iteration_id = iteration_.id;
+  row.checkpoint_id = checkpoint_id_;
+  row.suite = suite_;
+  row.metric = metric;
+  row.value = value;
+  row.n = n;
+  if (interval) {
+    row.ci_low = interval->low;
+    row.ci_high = interval->high;
+  }
+  store::add_evaluation(context_.db, row);
+}
+
+void EvaluationRecorder::add_mean(const std::string& metric, std::span<const double> items) {
+  const Interval interval = bootstrap_mean(items, static_cast<std::uint64_t>(context_.run.seed),
+                                           context_.config.eval.bootstrap);
+  add(metric, interval.value, static_cast<std::int64_t>(items.size()), interval);
+}
+
 std::string evaluation_table(const store::Database& db, std::int64_t run_id) {
   std::map<std::string, std::map<std::int64_t, std::map<std::string, store::EvaluationRow>>>
       by_suite;
@@ -76,13 +114,19 @@ std::string evaluation_table(const store::Database& db, std::int64_t run_id) {
     by_suite[row.suite][index][row.metric] = row;
   std::string out;
   for (const auto& [suite, iterations] : by_suite) {
+    std::vector<const Column*> columns;
+    for (const Column& column : kColumns) {
+      if (std::any_of(iterations.begin(), iterations.end(),
+                      [&](const auto& one) { return one.second.count(column.metric) > 0; }))
+        columns.push_back(&column);
+    }
     std::vector<std::vector<std::string>> rows{{"after iteration"}};
-    for (const Column& column : kColumns) rows[0].push_back(column.title);
+    for (const Column* column : columns) rows[0].push_back(column->title);
     for (const auto& [index, metrics] : iterations) {
       std::vector<std::string> row{index == 0 ? "0 (start)" : std::to_string(index)};
-      for (const Column& column : kColumns) {
-        const auto it = metrics.find(column.metric);
-        row.push_back(cell(it == metrics.end() ? nullptr : &it->second, column.interval));
+      for (const Column* column : columns) {
+        const auto it = metrics.find(column->metric);
+        row.push_back(cell(it == metrics.end() ? nullptr : &it->second, *column));
       }
       rows.push_back(std::move(row));
     }

@@ -1,9 +1,12 @@
 #pragma once
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "pipeline/run_context.hpp"
+#include "pipeline/statistics.hpp"
 #include "store/samples.hpp"
 
 namespace plumb {
@@ -23,6 +26,24 @@ struct SuiteResults {
 };
 SuiteResults load_suite(const RunContext& context, std::int64_t iteration_id,
                         const std::string& suite, std::int64_t module_id);
+
+/// Writes metrics of one suite and policy.
+class EvaluationRecorder {
+ public:
+  EvaluationRecorder(RunContext& context, const store::Iteration& iteration,
+                     std::int64_t checkpoint_id, std::string suite);
+  /// A value that is not finite is left out.
+  void add(const std::string& metric, double value, std::int64_t n,
+           std::optional<Interval> interval = std::nullopt);
+  /// Mean over items with its bootstrap interval.
+  void add_mean(const std::string& metric, std::span<const double> items);
+
+ private:
+  RunContext& context_;
+  const store::Iteration& iteration_;
+  std::int64_t checkpoint_id_;
+  std::string suite_;
+};
 
 /// Per-iteration table of a run's evaluations for the terminal: one row an iteration, one block a
 /// suite.

@@ -8,6 +8,7 @@
 #include "core/log.hpp"
 #include "core/strings.hpp"
 #include "pipeline/evaluation.hpp"
+#include "pipeline/iterations.hpp"
 #include "pipeline/phases.hpp"
 #include "pipeline/run_prompts.hpp"
 #include "pipeline/sft_stage.hpp"
@@ -37,33 +38,6 @@ void run_phase(RunContext& context, store::Iteration& iteration, const std::stri
   if (phase == "eval") run_eval_phase(context, iteration);
 }
 
-/// The iteration's row, made when the one before it is done. Iteration 0 makes the initial policy,
-/// if there is a supervised stage, and evaluates it.
-store::Iteration ensure_iteration(RunContext& context, std::int64_t index) {
-  if (std::optional<store::Iteration> found =
-          store::find_iteration(context.db, context.run.id, index))
-    return *found;
-  store::Iteration row;
-  row.run_id = context.run.id;
-  row.index = index;
-  const bool supervised = !context.config.sft.data.empty();
-  row.phase = index > 0 ? "rollout" : supervised ? "train" : "eval";
-  row.policy_checkpoint_id = context.base_checkpoint();
-  if (index > 0) {
-    const std::optional<store::Iteration> before =
-        store::find_iteration(context.db, context.run.id, index - 1);
-    expects(before.has_value(), "the iteration before");
-    row.policy_checkpoint_id = before->result_checkpoint_id;
-    row.reference_checkpoint_id = context.reference_checkpoint(*row.policy_checkpoint_id);
-  } else if (!supervised) {
-    row.result_checkpoint_id = context.base_checkpoint();
-  }
-  store::create_iteration(
-      context.db, row,
-      sampling_json(context.config.sampling, context.config.rollout.samples_per_prompt));
-  return *store::find_iteration(context.db, context.run.id, index);
-}
-
 void finish_iteration(RunContext& context, const store::Iteration& iteration, bool train) {
   std::string phase = iteration.phase;
   store::Iteration current = iteration;
@@ -75,15 +49,6 @@ void finish_iteration(RunContext& context, const store::Iteration& iteration, bo
     store::set_iteration_phase(context.db, iteration.id, phase);
   }
   context.db.checkpoint(true);
-}
-
-/// The first iteration that is not done, or the last one.
-store::Iteration current_iteration(RunContext& context) {
-  ensure_iteration(context, 0);
-  for (std::int64_t index = 0;; ++index) {
-    const store::Iteration iteration = ensure_iteration(context, index);
-    if (iteration.phase != "done" || index >= context.config.run.iterations) return iteration;
-  }
 }
 
 /// Tries failed scores of finished iterations again. Evaluations that compare with a response that

@@ -2,7 +2,11 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
+#include <numeric>
+
 #include "core/error.hpp"
+#include "core/progress.hpp"
 #include "store/samples.hpp"
 
 namespace plumb {
@@ -17,6 +21,15 @@ store::SampleRow stored_sample(const RunContext& context, std::int64_t id) {
   std::optional<store::SampleRow> row = store::find_sample(context.db, id);
   expects(row.has_value(), "a stored sample for every pair");
   return std::move(*row);
+}
+
+constexpr std::size_t kUnitPairs = 16;
+
+void store_logps(RunContext& context, std::int64_t sample_id, std::int64_t checkpoint_id,
+                 std::vector<float> values) {
+  if (store::find_reference_logps(context.db, sample_id, checkpoint_id)) return;
+  const double total = std::accumulate(values.begin(), values.end(), 0.0);
+  store::add_reference_logps(context.db, {sample_id, checkpoint_id, total, std::move(values)});
 }
 
 }  // namespace
@@ -76,6 +89,38 @@ PairLogps pair_logps(const Decoder& model, std::span<const TrainingPair* const> 
       out.rejected.push_back(slice(logps, offsets[i], offsets[i + 1]));
   }
   return out;
+}
+
+void store_pair_logps(
+    RunContext& context, const std::vector<store::PairRow>& rows, std::int64_t checkpoint_id,
+    const std::string& title,
+    const std::function<void(const store::PairRow&, const std::vector<float>& chosen,
+                             const std::vector<float>& rejected)>& computed) {
+  const auto is_done = [&](const store::PairRow& row) {
+    return store::find_reference_logps(context.db, row.chosen_id, checkpoint_id) &&
+           store::find_reference_logps(context.db, row.rejected_id, checkpoint_id);
+  };
+  Progress progress(title, static_cast<std::int64_t>(rows.size()), "pairs");
+  for (std::size_t begin = 0; begin < rows.size(); begin += kUnitPairs) {
+    const std::size_t end = std::min(rows.size(), begin + kUnitPairs);
+    const std::vector<store::PairRow> unit(rows.begin() + static_cast<std::ptrdiff_t>(begin),
+                                           rows.begin() + static_cast<std::ptrdiff_t>(end));
+    if (!std::all_of(unit.begin(), unit.end(), is_done)) {
+      const std::vector<TrainingPair> pairs = load_pairs(context, unit);
+      std::vector<const TrainingPair*> pointers;
+      for (const TrainingPair& pair : pairs) pointers.push_back(&pair);
+      PairLogps logps = pair_logps(context.frozen(checkpoint_id), pointers,
+                                   context.config.train.micro_batch_tokens);
+      store::Transaction transaction(context.db);
+      for (std::size_t i = 0; i < unit.size(); ++i) {
+        computed(unit[i], logps.chosen[i], logps.rejected[i]);
+        store_logps(context, unit[i].chosen_id, checkpoint_id, std::move(logps.chosen[i]));
+        store_logps(context, unit[i].rejected_id, checkpoint_id, std::move(logps.rejected[i]));
+      }
+      transaction.commit();
+    }
+    progress.set(static_cast<std::int64_t>(end));
+  }
 }
 
 }  // namespace plumb

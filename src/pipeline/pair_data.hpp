@@ -1,4 +1,6 @@
 #pragma once
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "pipeline/run_context.hpp"
@@ -26,5 +28,15 @@ struct PairLogps {
 };
 PairLogps pair_logps(const Decoder& model, std::span<const TrainingPair* const> pairs,
                      std::int64_t token_budget);
+
+/// Stores log-probs of the pairs' responses under a checkpoint where they are missing, a few pairs
+/// at a time.
+/// @param title  of the progress line   @param computed  sees each pair whose log-probs were
+/// computed
+void store_pair_logps(
+    RunContext& context, const std::vector<store::PairRow>& rows, std::int64_t checkpoint_id,
+    const std::string& title,
+    const std::function<void(const store::PairRow&, const std::vector<float>& chosen,
+                             const std::vector<float>& rejected)>& computed);
 
 }  // namespace plumb

@@ -9,6 +9,7 @@
 #include "core/strings.hpp"
 #include "pipeline/agreement.hpp"
 #include "pipeline/degraded_rollout.hpp"
+#include "pipeline/imported_pairs.hpp"
 #include "pipeline/phases.hpp"
 #include "pipeline/scored_groups.hpp"
 #include "rewards/consistency.hpp"
@@ -144,6 +145,7 @@ Decisions decide(const RunContext& context, const store::Iteration& iteration,
 }  // namespace
 
 void run_pair_phase(RunContext& context, const store::Iteration& iteration) {
+  if (context.config.imports_pairs()) return take_imported_pairs(context, iteration);
   const PairOptions& options = context.config.pair;
   const std::vector<ModuleScores> modules = deciding_modules(context, iteration);
   std::vector<store::SampleRow> samples = store::samples(context.db, iteration.id, "train");

@@ -131,6 +131,10 @@ void sample_prompts(RunContext& context, const store::Iteration& iteration,
 
 void run_rollout_phase(RunContext& context, const store::Iteration& iteration) {
   expects(iteration.policy_checkpoint_id.has_value(), "an iteration with a policy");
+  if (context.config.imports_pairs()) {
+    log::info("rollout: nothing to sample, the pairs are imported");
+    return;
+  }
   sample_suite(context, iteration, "train", "train", iteration.index,
                *iteration.policy_checkpoint_id, context.config.rollout.samples_per_prompt,
                context.config.sampling);

@@ -31,6 +31,8 @@ bool may_change(const std::string& key, const std::string& phase) {
                        [&](const RewardEntry& entry) { return entry.info.name == section; });
   }
   if (phase == "pair") return section == "pair" || section == "consistency";
+  if (phase == "import")
+    return key == "pair.set" || key == "data.bad_rows" || key == "data.truncation";
   return (phase == "annotate" || phase == "train") && key == "pair.set";
 }
 
@@ -43,6 +45,18 @@ nlohmann::json to_json(const OptionValues& values) {
         value != nullptr ? value->text : option.default_value;
   }
   return out;
+}
+
+/// Whether prompts and imported pairs of a run begun with `stored` are those that `wanted` gives.
+bool same_inputs(const nlohmann::json& stored, const nlohmann::json& wanted) {
+  if (wanted["data"]["pairs"] == "") return false;
+  for (const char* section : {"model", "data"}) {
+    if (stored.value(section, nlohmann::json::object()) != wanted[section]) return false;
+  }
+  for (const char* name : {"seed", "iterations"}) {
+    if (stored["run"].value(name, "") != wanted["run"][name]) return false;
+  }
+  return true;
 }
 
 fs::path folder_of(const RunConfig& config) {
@@ -79,7 +93,15 @@ RunContext::~RunContext() = default;
 void RunContext::open_run(const std::string& phase) {
   const nlohmann::json wanted = to_json(config.values);
   std::optional<store::Run> found = store::find_run(db, config.run.name);
-  if (found && store::remove_run_without_samples(db, found->id)) found.reset();
+  if (found && !store::has_work(db, found->id)) {
+    // Nothing but imported pairs is there: other options change nothing that was made with them.
+    if (same_inputs(nlohmann::json::parse(found->config), wanted)) {
+      store::set_run_config(db, found->id, wanted.dump());
+    } else {
+      store::remove_run(db, found->id);
+    }
+    found = store::find_run(db, config.run.name);
+  }
   if (!found) {
     const std::int64_t id =
         store::create_run(db, config.run.name, config.run.seed, kVersion, wanted.dump());

@@ -9,6 +9,24 @@
 #include "rewards/registry.hpp"
 
 namespace plumb {
+namespace {
+
+void check_data(const RunConfig& config) {
+  const DataOptions& data = config.data;
+  if (!data.prompts.empty() && !data.pairs.empty()) {
+    throw UsageError(
+        "data.prompts and data.pairs are both set: a run trains on pairs of its own samples "
+        "(data.prompts) or on imported ones (data.pairs); prompts for evaluation alone go to "
+        "data.heldout_prompts");
+  }
+  const bool trains = config.run.iterations > 0 || data.heldout_prompts.empty();
+  if (trains && data.prompts.empty() && data.pairs.empty())
+    throw UsageError(
+        "data.prompts is not set: give one or more JSONL files with prompts, or preference files "
+        "as data.pairs");
+}
+
+}  // namespace
 
 std::vector<Option> run_option_table() {
   std::vector<Option> all;
@@ -51,6 +69,10 @@ void check_rewards(const RunConfig& config) {
     }
   }
   const PairOptions& pair = config.pair;
+  if (config.imports_pairs() && !pair.module.empty()) {
+    throw UsageError(cat("pair.module = ", pair.module.front(),
+                         ": this run's pairs are imported (data.pairs), no module decides them"));
+  }
   const std::vector<std::string> deciding = config.deciding_modules();
   for (const std::string& module : deciding) find_reward(module);
   if (!pair.weights.empty() && pair.weights.size() != deciding.size()) {
@@ -62,6 +84,11 @@ void check_rewards(const RunConfig& config) {
                          ": counts places by several modules; name at least two in pair.module"));
   }
   if (config.values.read<ConsistencyOptions>("consistency").rate == "off") return;
+  if (config.imports_pairs()) {
+    throw UsageError(
+        "consistency.rate: compares scores of sampled responses; this run's pairs are imported "
+        "(data.pairs)");
+  }
   if (!among(config.score.modules, "cream") ||
       config.values.read<CreamOptions>("cream").previous.empty()) {
     throw UsageError(
@@ -93,13 +120,15 @@ RunConfig RunConfig::from(const OptionValues& values) {
     throw UsageError(
         "model.path is not set: give a Hugging Face folder, a .gguf file, or a hub id in the local "
         "cache");
-  if (config.data.prompts.empty())
-    throw UsageError("data.prompts is not set: give one or more JSONL files with prompts");
-  if (config.score.modules.empty())
+  check_data(config);
+  if (config.imports_pairs() && values.find("score.modules") == nullptr)
+    config.score.modules.clear();
+  const auto& modules = config.score.modules;
+  if (modules.empty() && !config.imports_pairs())
     throw UsageError(
         "score.modules is empty: name at least one reward module (`plumb list rewards`)");
-  const auto& modules = config.score.modules;
-  if (std::find(modules.begin(), modules.end(), config.primary_module()) == modules.end()) {
+  if (!modules.empty() &&
+      std::find(modules.begin(), modules.end(), config.primary_module()) == modules.end()) {
     throw UsageError(cat("score.primary = ", config.score.primary, ": is not among score.modules"));
   }
   for (const std::string& module : modules) find_reward(module);

@@ -54,6 +54,7 @@ struct ModelOptions {
 
 struct DataOptions {
   std::vector<std::string> prompts;
+  std::vector<std::string> pairs;
   std::vector<std::string> heldout_prompts;
   std::int64_t heldout = 0;
   std::int64_t prompts_per_iteration = 0;
@@ -63,18 +64,23 @@ struct DataOptions {
 
   static void describe(auto& self, auto&& field) {
     field("prompts", self.prompts, "prompt files (JSONL)");
+    field("pairs", self.pairs,
+          "preference files (JSONL with prompt, chosen, rejected) to train on, in place of "
+          "data.prompts: nothing is sampled for training");
     field("heldout_prompts", self.heldout_prompts, "prompt files for evaluation only");
     field("heldout", self.heldout, Range{0, 1e9},
-          "prompts taken out of data.prompts for evaluation, in proportion to their kinds");
+          "prompts taken out of data.prompts for evaluation, in proportion to their kinds; of "
+          "data.pairs, with all pairs of a prompt");
     field("prompts_per_iteration", self.prompts_per_iteration, Range{0, 1e9},
           "fresh prompts of an iteration, from the start again when used up; 0: all, split evenly "
           "over the iterations");
     field("max_prompt_length", self.max_prompt_length, Range{0, 1e9},
           "longest prompt in tokens; 0: what the model's context leaves");
     field("truncation", self.truncation, Choices{{"error", "drop"}},
-          "what to do with a longer prompt: stop, or leave it out and say so");
+          "what to do with a longer prompt or pair: stop, or leave it out and say so");
     field("bad_rows", self.bad_rows, Choices{{"error", "skip"}},
-          "what to do with unreadable rows of a prompt file: stop, or store the reason and go on");
+          "what to do with unreadable rows of a prompt or pair file: stop, or store the reason and "
+          "go on");
   }
 };
 
@@ -123,8 +129,10 @@ struct ScoreOptions {
   std::int64_t unit = 64;
 
   static void describe(auto& self, auto&& field) {
-    field("modules", self.modules,
-          "reward modules that score every response, see `plumb list rewards`");
+    field(
+        "modules", self.modules,
+        "reward modules that score every response, see `plumb list rewards`; with data.pairs none "
+        "unless this is set");
     field("primary", self.primary, "module that pairs and evaluation go by; empty: the first");
     field("train_modules", self.train_modules,
           "those of score.modules that score the training responses only, not evaluations");
@@ -140,7 +148,8 @@ struct EvalOptions {
   std::int64_t bootstrap = 10000;
 
   static void describe(auto& self, auto&& field) {
-    field("samples", self.samples, Range{1, 1e6}, "responses for each held-out prompt");
+    field("samples", self.samples, Range{0, 1e6},
+          "responses for each held-out prompt; 0: none, only held-out pairs are evaluated");
     field("when", self.when, Choices{{"all", "last"}},
           "evaluate every iteration's policy, or only the last one's; the initial policy always");
     field("cool_temperature", self.cool_temperature, Range{0, 100},
@@ -172,11 +181,15 @@ struct RunConfig {
 
   /// Reads and cross-checks the sections. Throws UsageError.
   static RunConfig from(const OptionValues& values);
+  /// Training pairs come from files.
+  bool imports_pairs() const { return !data.pairs.empty(); }
+  /// Module that pairs and sampled evaluations go by. Only if there are modules.
   std::string primary_module() const {
     return score.primary.empty() ? score.modules.front() : score.primary;
   }
   /// Modules that pairs go by.
   std::vector<std::string> deciding_modules() const {
+    if (imports_pairs()) return {};
     return pair.module.empty() ? std::vector{primary_module()} : pair.module;
   }
 };

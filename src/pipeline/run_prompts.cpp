@@ -10,16 +10,12 @@
 #include "core/log.hpp"
 #include "core/rng.hpp"
 #include "pipeline/evaluation.hpp"
+#include "pipeline/imported_pairs.hpp"
+#include "pipeline/iterations.hpp"
 #include "text/dataset.hpp"
 
 namespace plumb {
 namespace {
-
-/// Rows of one use with what was left out on the way.
-struct PromptPool {
-  std::vector<store::PromptRow> prompts;
-  std::vector<store::RejectedRow> rejected;
-};
 
 std::int64_t longest_prompt(const RunContext& context) {
   const std::int64_t room =
@@ -131,6 +127,44 @@ std::vector<std::int64_t> slice_of(const std::vector<std::int64_t>& order, std::
   return out;
 }
 
+/// Reads the files of the run's data and stores held-out and training prompts, with their pairs if
+/// these are imported. @return the training prompts in the order of the files
+std::vector<std::int64_t> store_files(RunContext& context, bool first_time) {
+  const DataOptions& data = context.config.data;
+  std::set<std::string> seen;
+  PromptPool heldout = read_pool(context, data.heldout_prompts, seen);
+  PairPool pairs;
+  if (context.config.imports_pairs()) pairs = read_pair_files(context, data.pairs, seen);
+  PromptPool train = context.config.imports_pairs() ? std::move(pairs.prompts)
+                                                    : read_pool(context, data.prompts, seen);
+  if (data.heldout > 0) {
+    if (data.heldout >= static_cast<std::int64_t>(train.prompts.size())) {
+      throw UsageError(cat("data.heldout = ", data.heldout, ": leaves nothing of ",
+                           train.prompts.size(), " prompts to train on"));
+    }
+    std::vector<store::PromptRow> taken =
+        take_heldout(train.prompts, data.heldout, static_cast<std::uint64_t>(context.run.seed));
+    std::move(taken.begin(), taken.end(), std::back_inserter(heldout.prompts));
+  }
+  if (train.prompts.empty() && context.config.run.iterations > 0)
+    throw DataError("data.prompts, data.pairs: no prompt is left to train on");
+
+  const std::vector<std::int64_t> heldout_ids = add_all(context, heldout.prompts, kHeldout);
+  std::vector<std::int64_t> order = add_all(context, train.prompts, "train");
+  if (first_time) {
+    store::set_run_prompts(context.db, context.run.id, kHeldout, 0, heldout_ids);
+    std::move(train.rejected.begin(), train.rejected.end(), std::back_inserter(heldout.rejected));
+    store::add_rejected_rows(context.db, context.run.id, heldout.rejected);
+  }
+  log::info(cat("prompts: ", order.size(), " for training, ", heldout_ids.size(), " held out"));
+  if (context.config.imports_pairs()) {
+    const std::int64_t zero = ensure_iteration(context, 0).id;
+    store_pairs(context, {zero, kImportedPairs, kImportSuite}, pairs, train.prompts);
+    store_pairs(context, {zero, kHeldoutPairs, kHeldoutPairs}, pairs, heldout.prompts);
+  }
+  return order;
+}
+
 }  // namespace
 
 std::string messages_json(const std::vector<Message>& messages) {
@@ -185,36 +219,16 @@ void store_run_prompts(RunContext& context) {
     ++first_missing;
   if (first_missing > iterations && iterations > 0) return;
 
-  std::set<std::string> seen;
-  PromptPool heldout = read_pool(context, data.heldout_prompts, seen);
-  PromptPool train = read_pool(context, data.prompts, seen);
   const auto seed = static_cast<std::uint64_t>(context.run.seed);
-  if (data.heldout > 0) {
-    if (data.heldout >= static_cast<std::int64_t>(train.prompts.size())) {
-      throw UsageError(cat("data.heldout = ", data.heldout, ": leaves nothing of ",
-                           train.prompts.size(), " prompts to train on"));
-    }
-    std::vector<store::PromptRow> taken = take_heldout(train.prompts, data.heldout, seed);
-    std::move(taken.begin(), taken.end(), std::back_inserter(heldout.prompts));
-  }
-  if (train.prompts.empty()) throw DataError("data.prompts: no prompt is left to train on");
-
   store::Transaction transaction(context.db);
-  const bool first_time = first_missing == 1;
-  const std::vector<std::int64_t> heldout_ids = add_all(context, heldout.prompts, kHeldout);
-  std::vector<std::int64_t> order = add_all(context, train.prompts, "train");
+  std::vector<std::int64_t> order = imported_prompts(context);
+  if (order.empty()) order = store_files(context, first_missing == 1);
   shuffle(order, RandomStream(seed, 0, 0));
-  if (first_time) {
-    store::set_run_prompts(context.db, context.run.id, kHeldout, 0, heldout_ids);
-    std::move(train.rejected.begin(), train.rejected.end(), std::back_inserter(heldout.rejected));
-    store::add_rejected_rows(context.db, context.run.id, heldout.rejected);
-  }
   for (std::int64_t index = first_missing; index <= iterations; ++index) {
     store::set_run_prompts(context.db, context.run.id, "train", index,
                            slice_of(order, index, iterations, data.prompts_per_iteration));
   }
   transaction.commit();
-  log::info(cat("prompts: ", order.size(), " for training, ", heldout_ids.size(), " held out"));
 }
 
 }  // namespace plumb

@@ -4,13 +4,20 @@
 
 namespace plumb {
 
-/// Reads the prompt files, renders and tokenizes each prompt, takes the held-out ones out, and
-/// assigns the rest to iterations 1 .. run.iterations. Everything that is not used is stored with
-/// its reason. Does nothing for iterations that have their prompts. Throws DataError (unreadable
-/// rows, prompts too long) as data.bad_rows and data.truncation say.
+/// Rows of one use with what was left out on the way.
+struct PromptPool {
+  std::vector<store::PromptRow> prompts;
+  std::vector<store::RejectedRow> rejected;
+};
+
+/// Reads the prompt or pair files, renders and tokenizes each prompt, takes the held-out ones out
+/// (with their pairs), and assigns the rest to iterations 1 .. run.iterations. Everything that is
+/// not used is stored with its reason. Does nothing for iterations that have their prompts. Throws
+/// DataError (unreadable rows, prompts too long) as data.bad_rows and data.truncation say.
 void store_run_prompts(RunContext& context);
 
-/// A row's prompt, rendered and tokenized, not yet stored.
+/// A row's prompt, rendered and tokenized, not yet stored. Throws DataError if its roles do not fit
+/// the chat format.
 store::PromptRow make_prompt_row(const RunContext& context, const std::string& file,
                                  const DatasetRow& row);
 

@@ -95,6 +95,50 @@ TEST_CASE("cli: the commands on one model", "[e2e]") {
   CHECK(std::count(first.out.begin(), first.out.end(), '\n') == 2);
 }
 
+TEST_CASE("cli: import a preference file, then train any loss from the database alone", "[e2e]") {
+  test::TempDir dir;
+  test::write_tiny_policy(dir / "policy");
+  test::write_tiny_pairs(dir / "pairs.jsonl", 12);
+  std::ofstream(dir / "pairs.jsonl", std::ios::app) << "{bad\n";
+  const std::string file = (dir / "pairs.jsonl").string(), db = (dir / "run/run.db").string();
+  const auto import = [&] {
+    return test::run_plumb(dir, {"import", file, "--db", db, "--model", (dir / "policy").string(),
+                                 "--data.heldout=2"});
+  };
+  const auto first = import();
+  INFO(first.err);
+  REQUIRE(first.code == 0);
+  CHECK_THAT(first.out, Contains("heldout-pairs") && Contains("1 rows were not used"));
+  const auto contents = [&] {
+    return test::run_plumb(dir,
+                           {"sql", db,
+                            "SELECT (SELECT count(*) FROM samples), (SELECT count(*) FROM pairs), "
+                            "(SELECT count(*) FROM rejected_rows), (SELECT count(*) FROM runs)",
+                            "--format=csv"})
+        .out;
+  };
+  const std::string before = contents();
+  CHECK_THAT(before, Contains("18,12,1,1"));
+  REQUIRE(import().code == 0);
+  CHECK(contents() == before);
+
+  const auto loss = "--loss.name=simpo";
+  for (const char* phase : {"eval", "rollout", "score", "pair", "annotate", "train", "eval"}) {
+    const auto done = test::run_plumb(dir, {phase, "--db", db, loss, "--train.batch_size=4"});
+    INFO(phase << ": " << done.err);
+    REQUIRE(done.code == 0);
+  }
+  CHECK_THAT(test::run_plumb(dir, {"sql", db, "SELECT loss FROM runs", "--format=csv"}).out,
+             Contains("simpo"));
+  CHECK_THAT(test::run_plumb(dir, {"eval", "--db", db}).out, Contains("S_w > S_l"));
+
+  CHECK(test::run_plumb(dir, {"import", file}).code == 2);
+  CHECK(test::run_plumb(dir, {"import", "--db", db}).code == 2);
+  CHECK(test::run_plumb(dir, {"import", file, "--db", (dir / "other/run.db").string()}).code == 2);
+  CHECK(test::run_plumb(dir, {"import", (dir / "nowhere.jsonl").string(), "--db", db}).code == 3);
+  CHECK(test::run_plumb(dir, {"train", "--db", (dir / "nowhere/run.db").string()}).code == 3);
+}
+
 TEST_CASE("cli: --dump-config reads back to the same config", "[e2e]") {
   test::TempDir dir;
   test::write_tiny_config(dir / "tiny.ini", dir.path());

@@ -85,6 +85,34 @@ bool reached(const std::filesystem::path& run, const std::string& sql, std::int6
   }
 }
 
+using Points = std::vector<std::pair<std::string, std::function<bool()>>>;
+
+/// Kills the run `killed` at each point in turn, finishes it, and compares it with a whole one.
+void check_killed_run(const TinyFolder& tiny, const Points& points, int least_kills,
+                      const std::map<std::string, std::string>& expected) {
+  int kills = 0;
+  for (const auto& [name, is_there] : points) {
+    test::Process process(tiny.dir, tiny.command("killed"));
+    while (process.running() && !is_there())
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    if (process.running()) {
+      process.kill_and_wait();
+      ++kills;
+    }
+    INFO(name << ": " << process.errors());
+    CHECK((process.wait() == 0 || process.wait() == 128 + SIGKILL));
+  }
+  CHECK(kills >= least_kills);
+  test::Process last(tiny.dir, tiny.command("killed"));
+  INFO(last.errors());
+  REQUIRE(last.wait() == 0);
+  const auto actual = digest(tiny.dir / "killed");
+  for (const auto& [table, value] : expected) {
+    INFO(table);
+    CHECK(actual.at(table) == value);
+  }
+}
+
 TEST_CASE("kill -9 anywhere, then the same command, ends in the same bits", "[e2e]") {
   TinyFolder tiny;
   test::Process whole(tiny.dir, tiny.command("whole"));
@@ -96,7 +124,7 @@ TEST_CASE("kill -9 anywhere, then the same command, ends in the same bits", "[e2
   };
   const std::filesystem::path run = tiny.dir / "killed";
   const auto exists = [&](const std::string& name) { return std::filesystem::exists(run / name); };
-  const std::vector<std::pair<std::string, std::function<bool()>>> points{
+  const Points points{
       {"right after the start", [&] { return exists("run.db"); }},
       {"supervised stage's state", [&] { return exists("training/iter-0"); }},
       {"supervised stage's policy", [&] { return exists("policy/iter-00"); }},
@@ -135,27 +163,33 @@ TEST_CASE("kill -9 anywhere, then the same command, ends in the same bits", "[e2
          return reached(run,
                         count("evaluations e JOIN iterations i USING(iteration_id)", "i.idx=2"), 1);
        }}};
-  int kills = 0;
-  for (const auto& [name, is_there] : points) {
-    test::Process process(tiny.dir, tiny.command("killed"));
-    while (process.running() && !is_there())
-      std::this_thread::sleep_for(std::chrono::microseconds(200));
-    if (process.running()) {
-      process.kill_and_wait();
-      ++kills;
-    }
-    INFO(name << ": " << process.errors());
-    CHECK((process.wait() == 0 || process.wait() == 128 + SIGKILL));
-  }
-  CHECK(kills >= 10);
-  test::Process last(tiny.dir, tiny.command("killed"));
-  INFO(last.errors());
-  REQUIRE(last.wait() == 0);
-  const auto actual = digest(run);
-  for (const auto& [table, value] : expected) {
-    INFO(table);
-    CHECK(actual.at(table) == value);
-  }
+  check_killed_run(tiny, points, 10, expected);
+}
+
+TEST_CASE("imported pairs: kill -9 anywhere, then the same command, ends in the same bits",
+          "[e2e]") {
+  TinyFolder tiny;
+  test::write_tiny_pairs(tiny.dir / "pairs.jsonl", 24);
+  test::write_tiny_pairs_config(tiny.dir / "tiny.ini", tiny.dir.path());
+  test::Process whole(tiny.dir, tiny.command("whole"));
+  REQUIRE(whole.wait() == 0);
+  const auto expected = digest(tiny.dir / "whole");
+  const std::filesystem::path run = tiny.dir / "killed";
+  const auto least = [&](const std::string& sql, std::int64_t count) {
+    return [=] { return reached(run, sql, count); };
+  };
+  check_killed_run(
+      tiny,
+      {{"right after the start", [&] { return std::filesystem::exists(run / "run.db"); }},
+       {"imported", least("SELECT count(*) FROM pairs", 1)},
+       {"held-out log-probs", least("SELECT count(*) FROM reference_logps", 1)},
+       {"initial evaluation", least("SELECT count(*) FROM evaluations", 1)},
+       {"first step", least("SELECT count(*) FROM steps", 1)},
+       {"third step", least("SELECT count(*) FROM steps", 3)},
+       {"evaluation", least("SELECT count(*) FROM evaluations", 9)},
+       {"second iteration's step",
+        least("SELECT count(*) FROM steps JOIN iterations USING(iteration_id) WHERE idx=2", 1)}},
+      5, expected);
 }
 
 TEST_CASE("kill -9 where CREAM ranks and pairs, then the same command, ends in the same bits",

@@ -22,9 +22,10 @@ struct TinyRun {
     write_tiny_prompts(dir / "prompts.jsonl", prompts);
     write_tiny_config(dir / "tiny.ini", dir.path());
   }
-  RunConfig config(const std::vector<std::string>& arguments = {}) const {
+  RunConfig config(const std::vector<std::string>& arguments = {},
+                   const std::string& file = "tiny.ini") const {
     Config config(run_option_table());
-    config.load_file(dir / "tiny.ini");
+    config.load_file(dir / file);
     config.load_command_line(arguments);
     return RunConfig::from(config.values());
   }

@@ -113,6 +113,34 @@ inline void write_tiny_answers(const std::filesystem::path& file, int count) {
   }
 }
 
+/// Preference rows whose better answer is one and the same text, two rows a prompt.
+inline void write_tiny_pairs(const std::filesystem::path& file, int count) {
+  std::ofstream out(file);
+  for (int i = 0; i < count; ++i) {
+    const std::string number = std::to_string(i);
+    out << nlohmann::json{{"id", "q" + number},
+                          {"prompt", "Tell me number " + std::to_string(i / 2) + "."},
+                          {"chosen", "yes, yes"},
+                          {"rejected", "no, not " + number},
+                          {"chosen_score", 2.5},
+                          {"rejected_score", 1}}
+               .dump()
+        << "\n";
+  }
+}
+
+/// A config for `plumb run` on them alone: nothing is sampled.
+inline void write_tiny_pairs_config(const std::filesystem::path& file,
+                                    const std::filesystem::path& folder) {
+  std::ofstream(file) << "[run]\nname = tiny\ndir = " << (folder / "run").string()
+                      << "\nseed = 7\niterations = 2\n"
+                      << "[model]\npath = " << (folder / "policy").string() << "\n"
+                      << "[data]\npairs = " << (folder / "pairs.jsonl").string()
+                      << "\nheldout = 4\n[loss]\nname = genarm\n[genarm]\nbeta = 0.5\n"
+                      << "[train]\nlearning_rate = 3e-3\nbatch_size = 4\nsave_steps = 1\n"
+                      << "[eval]\nbootstrap = 100\n";
+}
+
 /// A config for `plumb run` on them: two iterations of a few seconds in all, without any fetched
 /// model.
 inline void write_tiny_config(const std::filesystem::path& file,
