@@ -149,6 +149,7 @@ HttpServer::~HttpServer() = default;
 std::uint16_t HttpServer::port() const { return impl_->acceptor.local_endpoint().port(); }
 
 void HttpServer::run() {
+  std::signal(SIGPIPE, SIG_IGN);  // a request log whose reader went away is no reason to die
   net::co_spawn(impl_->io, impl_->accept_loop(), net::detached);
   net::co_spawn(impl_->io, impl_->signal_loop(), net::detached);
   impl_->io.run();

@@ -248,6 +248,9 @@ void Service::score(const std::shared_ptr<Exchange>& exchange, ErrorStyle style,
       return render(done);
     } catch (const Problem& problem) {
       return error_reply(style, problem);
+    } catch (const std::exception& error) {
+      log::error(cat("request ", done.exchange->request.id, ": ", error.what()));
+      return error_reply(style, 500, "the reply could not be made; the log names the request's id");
     }
   };
   std::int64_t tokens = 0;
