@@ -28,7 +28,7 @@ namespace {
 struct AbuseOptions {
   double seconds = 10;
   std::string server = PLUMB_BINARY_DIR "/tests/service_fake_server";
-  std::int64_t attackers = 6, crowd = 2000, seed = 1, rss_mb = 700;
+  std::int64_t attackers = 16, crowd = 2000, seed = 1, rss_mb = 700;
   double patience = 10;
   static void describe(auto& self, auto&& field) {
     field("seconds", self.seconds, Range{0.1, 1e6}, "how long");
