@@ -61,7 +61,8 @@ void add_token_rewards(const RunContext& context, std::int64_t module_id, const 
   }
 }
 
-/// The pair set's module scored both responses; a pair from elsewhere has its margin alone.
+/// The pair set's module scored both responses; a pair of several modules or from a file has its
+/// margin alone.
 void add_rewards(const RunContext& context, std::optional<std::int64_t> module_id,
                  const store::PairRow& row, TrainingPair& pair) {
   if (!module_id) {
