@@ -22,7 +22,9 @@ std::string content_hash(const store::Database& db, std::int64_t module_id) {
 TEST_CASE("run models: names stand for the iteration's checkpoints, and the hash says which",
           "[pipeline][unit]") {
   test::TinyRun tiny;
-  RunContext context(tiny.config(kWithCream));
+  std::vector<std::string> arguments = kWithCream;
+  arguments.insert(arguments.end(), {"--run.iterations=3", "--data.prompts_per_iteration=4"});
+  RunContext context(tiny.config(arguments));
   run_loop(context);
   const auto iteration = [&](int index) {
     return *store::find_iteration(context.db, context.run.id, index);
@@ -38,6 +40,8 @@ TEST_CASE("run models: names stand for the iteration's checkpoints, and the hash
   };
   CHECK(content_hash(context.db, module_of(1)) == initial + "-" + initial + "-" + initial);
   CHECK(content_hash(context.db, module_of(2)) == trained + "-" + initial + "-" + initial);
+  const std::string later = sha(*iteration(3).policy_checkpoint_id);
+  CHECK(content_hash(context.db, module_of(3)) == later + "-" + initial + "-" + trained);
 
   const RunContext::Module& first = context.reward("cream", iteration(1));
   CHECK(first.id == module_of(1));
