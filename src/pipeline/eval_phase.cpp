@@ -9,9 +9,13 @@
 #include "pipeline/pair_data.hpp"
 #include "pipeline/pair_evaluation.hpp"
 #include "pipeline/phases.hpp"
+#include "pipeline/run_prompts.hpp"
 #include "pipeline/statistics.hpp"
+#include "rewards/response_text.hpp"
+#include "rewards/text_statistics.hpp"
 #include "store/rewards.hpp"
 #include "store/training.hpp"
+#include "text/words.hpp"
 
 namespace plumb {
 namespace {
@@ -67,11 +71,20 @@ double total_logp(const store::SampleRow& sample) {
   return std::accumulate(sample.logp_policy.begin(), sample.logp_policy.end(), 0.0);
 }
 
-/// Length, EOS share, components, and the comparison with the initial policy's responses to the
-/// same prompts.
+/// Share of a response's 4-grams of words that stand in its prompt: 0 for the answer's own words, 1
+/// for a copy.
+double copied_share(const std::string& response, const store::PromptRow& prompt) {
+  constexpr std::size_t kWords = 4;
+  const std::string query = clean_query(messages_of(prompt));
+  return copy_rate(wordpunct(response), wordpunct(query), kWords);
+}
+
+/// Length, EOS share, copying of the prompt, components, and the comparison with the initial
+/// policy's responses to the same prompts.
 void record_suite(RunContext& context, const SuiteResults& own, const SuiteResults& initial,
-                  bool is_initial, EvaluationRecorder& recorder) {
-  std::vector<double> rewards, differences, wins, lengths, ended;
+                  bool is_initial, const std::map<std::int64_t, store::PromptRow>& prompts,
+                  EvaluationRecorder& recorder) {
+  std::vector<double> rewards, differences, wins, lengths, ended, copied;
   for (const auto& [prompt, reward] : own.mean_by_prompt) {
     rewards.push_back(reward);
     const auto before = initial.mean_by_prompt.find(prompt);
@@ -82,6 +95,7 @@ void record_suite(RunContext& context, const SuiteResults& own, const SuiteResul
   for (const store::SampleRow& sample : own.samples) {
     lengths.push_back(static_cast<double>(sample.ids.size()));
     ended.push_back(sample.finish_reason == "stop" ? 1.0 : 0.0);
+    copied.push_back(copied_share(sample.text, prompts.at(sample.prompt_id)));
   }
   recorder.add_mean("reward/mean", rewards);
   if (!is_initial) {
@@ -91,6 +105,7 @@ void record_suite(RunContext& context, const SuiteResults& own, const SuiteResul
   const auto count = static_cast<std::int64_t>(own.samples.size());
   recorder.add("completions/mean_length", mean(lengths), count);
   recorder.add("completions/eos_share", mean(ended), count);
+  recorder.add("completions/copy_rate", mean(copied), count);
   for (const auto& [name, value] : own.component_means)
     recorder.add(context.config.primary_module() + "/" + name, value, count);
 }
@@ -175,7 +190,11 @@ void run_eval_phase(RunContext& context, const store::Iteration& iteration) {
   if (prompts.empty() || context.config.eval.samples == 0 || context.config.score.modules.empty())
     return;
   std::map<std::int64_t, std::vector<std::int32_t>> prompt_ids;
-  for (const store::PromptRow& prompt : prompts) prompt_ids[prompt.id] = prompt.ids;
+  std::map<std::int64_t, store::PromptRow> prompt_rows;
+  for (const store::PromptRow& prompt : prompts) {
+    prompt_ids[prompt.id] = prompt.ids;
+    prompt_rows.emplace(prompt.id, prompt);
+  }
 
   for (const std::string& suite : suites(context)) {
     sample_suite(context, iteration, suite, kHeldout, 0, checkpoint, context.config.eval.samples,
@@ -195,7 +214,7 @@ void run_eval_phase(RunContext& context, const store::Iteration& iteration) {
     store_initial_logps(context, own.samples, prompt_ids);
     store::Transaction transaction(context.db);
     EvaluationRecorder recorder(context, iteration, checkpoint, suite);
-    record_suite(context, own, initial, is_initial, recorder);
+    record_suite(context, own, initial, is_initial, prompt_rows, recorder);
     record_drift(context, own, recorder);
     if (suite == kHeldout && !is_initial)
       record_pairs(context, initial, prompt_ids, checkpoint, recorder);

@@ -28,6 +28,7 @@ constexpr Column kColumns[] = {
     {"win rate", "win_rate", Show::kValue},
     {"tokens", "completions/mean_length", Show::kValue},
     {"EOS", "completions/eos_share", Show::kValue},
+    {"copied", "completions/copy_rate", Show::kValue},
     {"KL", "objective/kl", Show::kValue},
     {"chosen", "eval_logps/chosen_change", Show::kValue},
     {"rejected", "eval_logps/rejected_change", Show::kValue},

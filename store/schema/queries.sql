@@ -7,13 +7,13 @@ SELECT run_id AS run, name, status, loss, seed, tool_version, started_at, finish
   (SELECT count(*) FROM iterations i WHERE i.run_id=r.run_id) AS iterations FROM runs r ORDER BY run_id;
 -- @progress where the run stands: phase, samples, pairs and steps by iteration
 SELECT iteration, phase, samples, pairs, last_step, started_at, finished_at FROM v_run_progress WHERE run_id=:run ORDER BY iteration;
--- @iterations one row an iteration: reward with interval, win rate, length, EOS share, repetition, KL to the initial policy
+-- @iterations one row an iteration: reward with interval, win rate, length, EOS share, copying of the prompt, repetition, KL to the initial policy
 SELECT iteration, suite, max(value) FILTER(WHERE metric='reward/mean') AS reward,
   max(ci_low) FILTER(WHERE metric='reward/mean') AS low, max(ci_high) FILTER(WHERE metric='reward/mean') AS high,
   max(value) FILTER(WHERE metric='reward/difference') AS change, max(ci_low) FILTER(WHERE metric='reward/difference') AS change_low,
   max(ci_high) FILTER(WHERE metric='reward/difference') AS change_high, max(value) FILTER(WHERE metric='win_rate') AS win_rate,
   max(value) FILTER(WHERE metric='completions/mean_length') AS tokens, max(value) FILTER(WHERE metric='completions/eos_share') AS eos_share,
-  max(value) FILTER(WHERE metric LIKE '%/rp') AS repetition, max(value) FILTER(WHERE metric='objective/kl') AS kl
+  max(value) FILTER(WHERE metric='completions/copy_rate') AS copied, max(value) FILTER(WHERE metric LIKE '%/rp') AS repetition, max(value) FILTER(WHERE metric='objective/kl') AS kl
 FROM v_evaluations WHERE run_id=:run GROUP BY suite, iteration ORDER BY suite, iteration;
 -- @evaluations every evaluated number of the run
 SELECT iteration, suite, metric, value, ci_low, ci_high, n FROM v_evaluations WHERE run_id=:run ORDER BY suite, metric, iteration;

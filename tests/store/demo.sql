@@ -58,6 +58,6 @@ INSERT INTO evaluations(run_id, iteration_id, checkpoint_id, suite, metric, valu
   (1, 1, 1, 'heldout', 'reward/mean', .45, .40, .50, 15), (1, 2, 2, 'heldout', 'reward/mean', .50, .45, .55, 15), (1, 3, 3, 'heldout', 'reward/mean', .56, .51, .61, 15),
   (1, 2, 2, 'heldout', 'reward/difference', .05, .01, .09, 15), (1, 3, 3, 'heldout', 'reward/difference', .11, .06, .16, 15),
   (1, 2, 2, 'heldout', 'win_rate', .6, .4, .8, 15), (1, 3, 3, 'heldout', 'win_rate', .8, .6, .9, 15),
-  (1, 3, 3, 'heldout', 'completions/mean_length', 52.5, NULL, NULL, 60), (1, 3, 3, 'heldout', 'completions/eos_share', .9, NULL, NULL, 60),
+  (1, 3, 3, 'heldout', 'completions/mean_length', 52.5, NULL, NULL, 60), (1, 3, 3, 'heldout', 'completions/eos_share', .9, NULL, NULL, 60), (1, 3, 3, 'heldout', 'completions/copy_rate', .03, NULL, NULL, 60),
   (1, 3, 3, 'heldout', 'r3/rp', .98, NULL, NULL, 60), (1, 3, 3, 'heldout', 'objective/kl', 3.1, NULL, NULL, 60);
 INSERT INTO events(run_id, iteration_id, kind, message) VALUES(1, NULL, 'start', 'run demo begun'), (1, 2, 'sampler_gap', 'sampler and trainer agree');
