@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/error.hpp"
+#include "pipeline/filtered_prompts.hpp"
 #include "pipeline/phases.hpp"
 #include "pipeline/run_prompts.hpp"
 #include "store/samples.hpp"
@@ -35,7 +36,8 @@ store::PromptRow spoilt(const RunContext& context, const store::Iteration& itera
 
 void sample_degraded(RunContext& context, const store::Iteration& iteration) {
   const std::int64_t run = context.run.id;
-  const auto prompts = store::run_prompts(context.db, run, "train", iteration.index);
+  auto prompts = store::run_prompts(context.db, run, "train", iteration.index);
+  leave_out_resting(context, iteration, prompts);
   auto shown = store::run_prompts(context.db, run, kDegraded, iteration.index);
   if (shown.empty()) {
     store::Transaction transaction(context.db);

@@ -9,6 +9,7 @@
 #include "core/strings.hpp"
 #include "pipeline/agreement.hpp"
 #include "pipeline/degraded_rollout.hpp"
+#include "pipeline/filtered_prompts.hpp"
 #include "pipeline/imported_pairs.hpp"
 #include "pipeline/phases.hpp"
 #include "pipeline/scored_groups.hpp"
@@ -162,8 +163,12 @@ void run_pair_phase(RunContext& context, const store::Iteration& iteration) {
   SelfAgreement agreement;
   if (context.config.values.read<ConsistencyOptions>("consistency").rate != "off")
     agreement = store_self_agreement(context, iteration, ranked);
-  const Decisions decisions =
-      decide(context, iteration, groups, PairScores(modules, options), agreement.labels);
+  const FilteredPrompts filtered = filter_prompts(context, iteration, ranked);
+  Decisions decisions = decide(context, iteration, filtered.kept(groups),
+                               PairScores(modules, options), agreement.labels);
+  for (const store::PromptFilterRow& row : filtered.rows) {
+    if (row.reason) decisions.skip(row.prompt_id, *row.reason);
+  }
 
   store::PairSet set;
   set.iteration_id = iteration.id;
@@ -180,9 +185,15 @@ void run_pair_phase(RunContext& context, const store::Iteration& iteration) {
   if (modules.size() > 1) config["weights"] = options.weights;
   if (options.rule == "chamberlin_courant") config["committee"] = options.committee;
   if (!agreement.labels.empty()) config["consistency"] = agreement.summary;
+  if (!filtered.rows.empty()) {
+    config["filter"] = {{"best", filtered.limits.best}, {"spread", filtered.limits.spread}};
+  }
   set.config = config.dump();
-  store::write_pair_set(context.db, set, decisions.pairs, decisions.skips);
+  const std::int64_t set_id =
+      store::write_pair_set(context.db, set, decisions.pairs, decisions.skips);
+  store::add_prompt_filter(context.db, set_id, filtered.rows);
   transaction.commit();
+  report_filter(context, filtered);
   const std::int64_t kept = decisions.kept;
   log::info(cat("pairs: ", kept, " of ", groups.size(), " prompts by ", options.rule,
                 counts_text(decisions.left_out),

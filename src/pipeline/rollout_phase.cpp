@@ -8,6 +8,7 @@
 #include "core/progress.hpp"
 #include "core/strings.hpp"
 #include "pipeline/degraded_rollout.hpp"
+#include "pipeline/filtered_prompts.hpp"
 #include "pipeline/phases.hpp"
 #include "store/samples.hpp"
 
@@ -58,8 +59,9 @@ void sample_suite(RunContext& context, const store::Iteration& iteration, const 
                   const std::string& prompt_use, std::int64_t prompt_iteration,
                   std::int64_t checkpoint_id, std::int64_t samples_per_prompt,
                   const SamplingOptions& sampling) {
-  const std::vector<store::PromptRow> prompts =
+  std::vector<store::PromptRow> prompts =
       store::run_prompts(context.db, context.run.id, prompt_use, prompt_iteration);
+  if (prompt_use == "train") leave_out_resting(context, iteration, prompts);
   sample_prompts(context, iteration, suite, prompts, prompts, checkpoint_id, samples_per_prompt,
                  sampling);
 }

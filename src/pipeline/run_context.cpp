@@ -20,8 +20,9 @@ namespace {
 /// Options that may differ from those a run was begun with: they change neither rows nor weights
 /// that are already there.
 bool may_change(const std::string& key, const std::string& phase) {
-  static const std::vector<std::string> always{"run.iterations", "run.threads", "run.dir",
-                                               "train.save_steps", "eval.when"};
+  static const std::vector<std::string> always{"run.iterations", "run.threads",
+                                               "run.dir",        "train.save_steps",
+                                               "eval.when",      "filter.min_kept"};
   if (std::find(always.begin(), always.end(), key) != always.end()) return true;
   const std::string section = key.substr(0, key.find('.'));
   if (phase == "score" || phase == "calibrate") {
@@ -30,7 +31,7 @@ bool may_change(const std::string& key, const std::string& phase) {
            std::any_of(modules.begin(), modules.end(),
                        [&](const RewardEntry& entry) { return entry.info.name == section; });
   }
-  if (phase == "pair") return section == "pair" || section == "consistency";
+  if (phase == "pair") return section == "pair" || section == "consistency" || section == "filter";
   if (phase == "import")
     return key == "pair.set" || key == "data.bad_rows" || key == "data.truncation";
   return (phase == "annotate" || phase == "train") && key == "pair.set";

@@ -42,6 +42,7 @@ std::vector<Option> run_option_table() {
   add(declared<SamplingOptions>("rollout"));
   add(declared<ScoreOptions>("score"));
   add(reward_options());
+  add(declared<FilterOptions>("filter"));
   add(declared<PairOptions>("pair"));
   add(declared<DegradeOptions>("degrade"));
   add(declared<ConsistencyOptions>("consistency"));
@@ -57,7 +58,7 @@ bool among(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// What the sections score, pair and consistency ask of each other.
+/// What the sections score, filter, pair and consistency ask of each other.
 void check_rewards(const RunConfig& config) {
   for (const std::string& module : config.score.train_modules) {
     if (!among(config.score.modules, module))
@@ -83,6 +84,8 @@ void check_rewards(const RunConfig& config) {
     throw UsageError(cat("pair.rule = ", pair.rule,
                          ": counts places by several modules; name at least two in pair.module"));
   }
+  if (config.filter.rule != "none") filter_limits({}, config.filter);
+  if (!config.filter.module.empty()) find_reward(config.filter.module);
   if (config.values.read<ConsistencyOptions>("consistency").rate == "off") return;
   if (config.imports_pairs()) {
     throw UsageError(
@@ -109,6 +112,7 @@ RunConfig RunConfig::from(const OptionValues& values) {
   config.engine = values.read<RolloutEngine::Options>("rollout");
   config.sampling = values.read<SamplingOptions>("rollout");
   config.score = values.read<ScoreOptions>("score");
+  config.filter = values.read<FilterOptions>("filter");
   config.pair = values.read<PairOptions>("pair");
   config.degrade = values.read<DegradeOptions>("degrade");
   config.loss = values.read<LossChoice>("loss").name;

@@ -6,6 +6,7 @@
 #include "core/options.hpp"
 #include "pipeline/degrade.hpp"
 #include "pipeline/pairing.hpp"
+#include "pipeline/prompt_filter.hpp"
 #include "rollout/engine.hpp"
 #include "rollout/sampling.hpp"
 #include "train/train_options.hpp"
@@ -172,6 +173,7 @@ struct RunConfig {
   RolloutEngine::Options engine;
   SamplingOptions sampling;
   ScoreOptions score;
+  FilterOptions filter;
   PairOptions pair;
   DegradeOptions degrade;
   std::string loss;  // name

@@ -38,6 +38,11 @@ SELECT reason, count(*) AS prompts, min(prompt_id) AS example_prompt FROM (
     WHERE i.run_id=:run AND i.idx=:it AND t.name=:set
   UNION ALL SELECT q.dropped, q.prompt_id FROM pairs q JOIN pair_sets t USING(pair_set_id) JOIN iterations i USING(iteration_id)
     WHERE i.run_id=:run AND i.idx=:it AND t.name=:set AND q.dropped IS NOT NULL) GROUP BY reason ORDER BY prompts DESC, reason;
+-- @filter prompts without signal: how many the filter dropped, why, and between which scores theirs lie
+SELECT i.idx AS iteration, t.name AS pair_set, coalesce(f.reason, 'kept') AS decision, count(*) AS prompts, sum(f.n) AS responses,
+  avg(f.best) AS mean_best, avg(f.best-f.worst) AS mean_spread, min(f.prompt_id) AS example_prompt
+FROM prompt_filter f JOIN pair_sets t USING(pair_set_id) JOIN iterations i USING(iteration_id) WHERE i.run_id=:run
+GROUP BY i.idx, t.name, decision ORDER BY i.idx, t.name, prompts DESC, decision;
 -- @ties prompts whose responses the deciding module scored alike
 SELECT prompt_id, chosen_score AS score, prompt, chosen AS one_response, rejected AS other_response
 FROM v_pairs WHERE run_id=:run AND iteration=:it AND pair_set=:set AND dropped='tie' ORDER BY prompt_id LIMIT :limit;

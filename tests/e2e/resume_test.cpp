@@ -38,6 +38,7 @@ std::map<std::string, std::string> digest(const std::filesystem::path& run) {
       {"pair_sets", "pair_set_id, iteration_id, name, strategy, module_id, config"},
       {"pairs", "*"},
       {"pair_skips", "*"},
+      {"prompt_filter", "*"},
       {"steps", "step_id, iteration_id, global_step, epoch, lr, loss, grad_norm, tokens"},
       {"step_metrics", "*"},
       {"step_pairs", "*"},

@@ -47,6 +47,7 @@ INSERT INTO pairs(pair_set_id, prompt_id, chosen_id, rejected_id, margin, soft_l
     FROM samples s JOIN rewards r ON r.sample_id=s.sample_id AND r.module_id=1 WHERE s.suite='train' AND s.prompt_id NOT IN (7, 8)) w
   JOIN pair_sets t ON t.iteration_id=w.iteration_id GROUP BY t.pair_set_id, prompt_id;
 INSERT INTO pair_skips VALUES(1, 7, 'duplicates'), (2, 7, 'duplicates'), (2, 8, 'too_few_responses');
+INSERT INTO prompt_filter VALUES(2, 1, 4, .9, .2, NULL), (2, 7, 4, .3, .3, 'flat'), (2, 8, 1, .5, .5, 'too_few');
 INSERT INTO pair_spans VALUES(1, 0, 1, 3, 1, 4), (1, 1, 5, 5, 6, 8);
 WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM n WHERE i<60)
 INSERT INTO steps(step_id, run_id, iteration_id, global_step, epoch, lr, loss, grad_norm, tokens, wall_ms, rss_bytes)
