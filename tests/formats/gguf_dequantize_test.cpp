@@ -116,8 +116,12 @@ TEST_CASE("dequantize: header and values of the SmolLM2 file", "[model][golden][
     INFO(expected["name"]);
     const auto& values = kept.at(expected["name"]);
     const auto& numbers = expected["dequantized"];
-    double tensor_sum = 0;
-    for (const float value : values) tensor_sum += value;
+    double tensor_sum = 0, absolute = 0;
+    for (const float value : values) {
+      tensor_sum += value;
+      absolute += std::abs(value);
+    }
+    CHECK_THAT(absolute, Catch::WithinRel(numbers["abs_sum"].get<double>(), 1e-6));
     CHECK_THAT(tensor_sum, Catch::WithinRel(numbers["sum"].get<double>(), 1e-6));
     for (std::size_t i = 0; i < numbers["indices"].size(); ++i) {
       CHECK(same_float(values[numbers["indices"][i].get<std::size_t>()], numbers["values"][i]));

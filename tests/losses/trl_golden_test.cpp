@@ -101,6 +101,19 @@ TEST_CASE("dpo: TRL's loss types on summed log-probs", "[golden][losses][dpo]") 
 TEST_CASE("dpo: TRL's losses from logits, with LD-DPO and WPO", "[golden][losses][dpo]") {
   const json file = golden("losses_trl.json");
   for (const json& c : file["dpo_tokens"]) {
+    const PreferenceBatch given =
+        batch_of_logits(logits_leaf(c["logits"]), logits_leaf(c["ref_logits"]).detach(),
+                        picks_of(c["input_ids"], mask_of(c["completion_mask"])));
+    const auto both = [&](at::Tensor ResponseSide::*part) {
+      Numbers all = numbers(given.chosen.*part);
+      for (const double value : numbers(given.rejected.*part)) all.push_back(value);
+      return all;
+    };
+    // Their fused kernel works in float32.
+    const json& kernel = c["kernel_fp32"];
+    CHECK(difference(both(&ResponseSide::logps), flat(kernel["log_probs"]), {1e-5, 1e-6}) == "");
+    CHECK(difference(both(&ResponseSide::square_logsum), flat(kernel["log_sum_sq_probs"]),
+                     {1e-5, 1e-6}) == "");
     for (const json& r : c["results"]) {
       INFO(c["name"] << " " << r["config"]);
       const at::Tensor logits = logits_leaf(c["logits"]),

@@ -1,5 +1,7 @@
 // Official code of DPO, SimPO, DPO-Shift, TDPO, RPO, CREAM and GenARM against ours (headers of the
 // golden files name it).
+#include <algorithm>
+
 #include "batches.hpp"
 #include "core/error.hpp"
 #include "losses/dpo.hpp"
@@ -69,7 +71,19 @@ struct TokenCase {
   at::Tensor logits;
   PreferenceBatch batch;
 };
+/// What the file says twice must agree: scored labels are the input ids, inside of the attention
+/// mask.
+void check_labels(const json& c, int ignored) {
+  for (std::size_t i = 0; i < c["labels"].size(); ++i) {
+    for (std::size_t t = 0; t < c["labels"][i].size(); ++t) {
+      if (c["labels"][i][t] == ignored) continue;
+      CHECK(c["labels"][i][t] == c["input_ids"][i][t]);
+      if (c.contains("attention_mask")) CHECK(c["attention_mask"][i][t] == 1);
+    }
+  }
+}
 TokenCase token_case(const json& c, int ignored = -100) {
+  check_labels(c, ignored);
   const at::Tensor logits = logits_leaf(c["logits"]);
   return {logits, batch_of_logits(logits, logits_leaf(c["ref_logits"]).detach(),
                                   picks_of(c["labels"], scored(c["labels"], ignored)))};
@@ -135,6 +149,15 @@ TEST_CASE("simpo: official code on mean log-probs", "[golden][losses][simpo]") {
 TEST_CASE("tdpo and simpo: official code from logits", "[golden][losses][tdpo]") {
   const json file = golden("dpo_variants.json");
   for (const json& c : file["tokens"]) {
+    const TokenCase given = token_case(c);
+    const Numbers sums = sums_of(given.batch, &ResponseSide::logps), means = flat(c["mean_logps"]);
+    CHECK(difference(sums, flat(c["sum_logps"])) == "");
+    for (std::size_t i = 0; i < means.size(); ++i) {
+      const auto& labels = c["labels"][i];
+      const auto n = std::count_if(labels.begin(), labels.end(),
+                                   [](const json& label) { return label != -100; });
+      CHECK(difference({sums[i] / static_cast<double>(n)}, {means[i]}) == "");
+    }
     for (const json& r : c["results"]) {
       INFO(r["kind"] << " " << r["config"]);
       const TokenCase t = token_case(c);

@@ -42,8 +42,19 @@ TEST_CASE("SmolLM2 forward equals transformers in float32", "[model][golden]") {
   const at::NoGradGuard no_grad;
   const auto golden = test::golden("smollm2_forward.json");
   const Decoder model(smollm2().config, smollm2().weights, Precision::kFloat32, false);
+  const auto& config = golden.at("config");
+  CHECK(model.config().hidden_size == config.at("hidden_size"));
+  CHECK(model.config().intermediate_size == config.at("intermediate_size"));
+  CHECK(model.config().num_layers == config.at("num_hidden_layers"));
+  CHECK(model.config().num_heads == config.at("num_attention_heads"));
+  CHECK(model.config().num_kv_heads == config.at("num_key_value_heads"));
+  CHECK(model.config().vocab_size == config.at("vocab_size"));
+  CHECK(model.config().tie_word_embeddings == config.at("tie_word_embeddings"));
+  CHECK(model.config().rms_norm_eps == Approx(config.at("rms_norm_eps").get<double>()));
   for (const auto& expected : golden.at("texts")) {
     const Text text = make_text(expected.at("ids"));
+    CHECK(smollm2().tokenizer->encode_template(expected.at("text").get<std::string>(), {}) ==
+          text.ids);
     const at::Tensor hidden = model.hidden(text.batch);
     const at::Tensor logprobs = model.token_stats(hidden, text.rows).logprobs;
     double sum = 0.0;

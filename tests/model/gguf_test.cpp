@@ -195,6 +195,8 @@ TEST_CASE("gguf: SmolLM2 as transformers reads it", "[model][golden][model_files
     CHECK(tensor.sizes().vec() == numbers["shape"].get<std::vector<std::int64_t>>());
     CHECK_THAT(tensor.sum(at::kDouble).item<double>(),
                Catch::WithinRel(numbers["sum"].get<double>(), 1e-6));
+    CHECK_THAT(tensor.abs().sum(at::kDouble).item<double>(),
+               Catch::WithinRel(numbers["abs_sum"].get<double>(), 1e-6));
     const float* values = tensor.const_data_ptr<float>();
     for (std::size_t i = 0; i < numbers["indices"].size(); ++i) {
       CHECK(values[numbers["indices"][i].get<std::size_t>()] == numbers["values"][i].get<float>());

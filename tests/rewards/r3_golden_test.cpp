@@ -58,6 +58,16 @@ TEST_CASE("dot products of pooled states agree with the R^3 code", "[rewards][r3
   for (const auto& row : golden["pooled"]) {
     const auto embedding = row["embedding"].get<std::vector<std::vector<float>>>();
     const std::size_t n = row["score"].size();
+    for (std::size_t i = 0; i < embedding.size(); ++i) {
+      for (std::size_t h = 0; h < embedding[i].size(); ++h) {
+        double sum = 0, tokens = 0;
+        for (std::size_t t = 0; t < row["mask"][i].size(); ++t) {
+          sum += row["mask"][i][t].get<double>() * test::number(row["hidden"][i][t][h]);
+          tokens += row["mask"][i][t].get<double>();
+        }
+        CHECK_THAT(embedding[i][h], WithinAbs(sum / tokens, 1e-6));
+      }
+    }
     for (std::size_t i = 0; i < n; ++i) {
       CHECK_THAT(similarity(embedding[i], embedding[n + i], Similarity::kDot),
                  WithinAbs(test::number(row["score"][i]), 1e-6));

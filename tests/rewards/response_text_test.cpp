@@ -85,6 +85,18 @@ TEST_CASE("cut with llama-2, zephyr and tulu marks is literal", "[rewards][golde
   CHECK(different > 0);
 }
 
+// What the authors' code does with "[INST]" and "[/INST]": it cuts at the first of their letters.
+TEST_CASE("cut at the letters of a role mark is the R^3 code's", "[rewards][golden]") {
+  const std::vector<std::string> letters{"I", "N", "S", "T", "/"};
+  const auto stops = stop_texts("none", letters);
+  const auto golden = test::golden("r3.json");
+  for (const auto& row : golden["words"]) {
+    const auto text = row["text"].get<std::string>();
+    INFO(text);
+    CHECK(equal(measure(cut_at_stop(text, stops)), row["llama-2"]));
+  }
+}
+
 TEST_CASE("known differences of the literal cut", "[rewards][unit]") {
   // Verified against the R^3 code: it keeps 0 and 2 words of these.
   CHECK(cut_at_stop("The answer is Paris.", stop_texts("llama2", {})) == "The answer is Paris.");

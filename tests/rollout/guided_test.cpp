@@ -6,6 +6,7 @@
 #include <ATen/ops/softmax.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "rollout/engine.hpp"
 #include "rollout/fake_tokenizer.hpp"
@@ -78,6 +79,25 @@ TEST_CASE("combined scores equal those of the official code", "[golden][guided]"
     std::vector<at::Tensor> guides;
     for (const auto& arm : item.at("arm_logits"))
       guides.push_back(row(arm.get<std::vector<float>>()));
+    const std::vector<double> base = item.at("base_logprobs");
+    const auto vocab = static_cast<std::int64_t>(base.size());
+    const auto check_logprobs = [&](const at::Tensor& logits, const std::vector<double>& theirs) {
+      const at::Tensor ours = at::log_softmax(logits.narrow(1, 0, vocab), 1).contiguous();
+      for (std::size_t i = 0; i < theirs.size(); ++i) {
+        CHECK(static_cast<double>(ours.const_data_ptr<float>()[i]) ==
+              Approx(theirs[i]).margin(1e-5));
+      }
+    };
+    check_logprobs(row(item.at("base_logits")), base);
+    for (std::size_t a = 0; a < guides.size(); ++a)
+      check_logprobs(guides[a], item.at("arm_logprobs")[a]);
+    // What the authors pass on is the temperature over the sum of the weights of all models.
+    const double weights = std::accumulate(alphas.begin(), alphas.end(), 1.0);
+    for (const auto& result : item.at("results")) {
+      if (result.at("effective_temperature").is_null()) continue;  // a plain run without their rule
+      CHECK(result.at("passed_temperature").get<double>() * weights ==
+            Approx(result.at("effective_temperature").get<double>()));
+    }
     const at::Tensor combined = combine_logits(row(item.at("base_logits")), guides, alphas, true);
     const at::Tensor logprobs = at::log_softmax(combined, 1).contiguous();
     const std::vector<double> expected = item.at("combined");
