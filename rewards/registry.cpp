@@ -5,6 +5,7 @@
 #include "rewards/cream.hpp"
 #include "rewards/genarm.hpp"
 #include "rewards/length.hpp"
+#include "rewards/loops.hpp"
 #include "rewards/r3.hpp"
 #include "rewards/remote.hpp"
 #include "rewards/repetition.hpp"
@@ -27,8 +28,8 @@ RewardEntry entry() {
 
 const std::vector<RewardEntry>& reward_modules() {
   static const std::vector<RewardEntry> entries{
-      entry<CreamReward>(),  entry<GenarmReward>(),     entry<LengthReward>(), entry<R3Reward>(),
-      entry<RemoteReward>(), entry<RepetitionReward>(), entry<TregReward>(),
+      entry<CreamReward>(), entry<GenarmReward>(), entry<LengthReward>(),     entry<LoopsReward>(),
+      entry<R3Reward>(),    entry<RemoteReward>(), entry<RepetitionReward>(), entry<TregReward>(),
   };
   return entries;
 }
