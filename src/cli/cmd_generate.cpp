@@ -9,22 +9,38 @@
 #include "core/error.hpp"
 #include "core/hash.hpp"
 #include "core/log.hpp"
+#include "pipeline/guides.hpp"
+#include "pipeline/model_setup.hpp"
 #include "rollout/engine.hpp"
 
 namespace plumb::cli {
 namespace {
+
+GuideOptions guide_options(const GenerateOptions& options) {
+  GuideOptions out;
+  out.models = options.guide;
+  out.chat_template = options.guide_chat_template;
+  out.normalize = options.guide_normalize;
+  return out;
+}
 
 class Generator {
  public:
   explicit Generator(const GenerateOptions& options)
       : options_(options),
         model_(load_model(options.model, options.chat_template, options.dtype, options.device)),
-        engine_(*model_.decoder, *model_.tokenizer, RolloutEngine::Options{}) {}
+        guides_(guide_options(options), "--guide", *model_.tokenizer,
+                choose_precision(options.dtype), choose_device(options.device)),
+        engine_(guides_.all().empty()
+                    ? RolloutEngine(*model_.decoder, *model_.tokenizer, RolloutEngine::Options{})
+                    : RolloutEngine(guides_.steer(*model_.decoder), *model_.tokenizer,
+                                    RolloutEngine::Options{})) {}
 
   /// Responses to a conversation, in sample order.
   std::vector<RolloutResponse> answer(const std::vector<Message>& messages, std::uint64_t turn) {
     RolloutRequest request;
     request.prompt_ids = model_.chat.encode(*model_.tokenizer, messages, true);
+    request.guide_prompts = guides_.prompts(messages);
     request.samples = options_.samples;
     request.stream = static_cast<std::uint64_t>(text_hash63(messages.back().content));
     std::vector<RolloutResponse> responses(static_cast<std::size_t>(options_.samples));
@@ -94,6 +110,7 @@ class Generator {
  private:
   GenerateOptions options_;
   LoadedModel model_;
+  Guides guides_;
   RolloutEngine engine_;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/options.hpp"
 #include "rollout/sampling.hpp"
@@ -9,6 +10,9 @@ namespace plumb::cli {
 
 struct GenerateOptions {
   std::string model, prompt, system, chat_template = "auto", dtype = "auto", device = "auto";
+  std::vector<std::string> guide;
+  std::string guide_chat_template = "auto";
+  bool guide_normalize = false;
   std::int64_t samples = 1, seed = 42;
   bool json = false;
   SamplingOptions sampling;
@@ -19,6 +23,13 @@ struct GenerateOptions {
     field("system", self.system, "system message; empty: the format's default");
     field("chat_template", self.chat_template,
           "chat format (`plumb list templates`); auto: the model's own; raw: the text as it is");
+    field("guide", self.guide,
+          "autoregressive reward models that steer the model, MODEL or MODEL:ALPHA, separated by "
+          "commas; ALPHA (1) is the weight of their logits");
+    field("guide_chat_template", self.guide_chat_template,
+          "chat format of the guides' prompts; auto: each its own");
+    field("guide_normalize", self.guide_normalize,
+          "divide the summed logits by 1 + the sum of the weights");
     field("samples", self.samples, Range{1, 1e6}, "responses for each prompt");
     field("seed", self.seed, Range{0, 9e15}, "seed of the random choices");
     field("json", self.json, "print JSON lines with ids and log-probs instead of text");

@@ -49,7 +49,7 @@ void sample_degraded(RunContext& context, const store::Iteration& iteration) {
     shown = store::run_prompts(context.db, run, kDegraded, iteration.index);
   }
   sample_prompts(context, iteration, kDegraded, prompts, shown, *iteration.policy_checkpoint_id,
-                 context.config.rollout.samples_per_prompt, context.config.sampling);
+                 context.config.rollout.samples_per_prompt, context.config.sampling, 1.0);
 }
 
 }  // namespace plumb

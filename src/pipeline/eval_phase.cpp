@@ -22,18 +22,28 @@ namespace {
 
 constexpr std::size_t kUnitSamples = 32;
 
-SamplingOptions suite_sampling(const RunContext& context, const std::string& suite) {
-  SamplingOptions sampling = context.config.sampling;
-  if (suite == kHeldoutCool) {
-    sampling.temperature = context.config.eval.cool_temperature;
-    sampling.top_p = context.config.eval.cool_top_p;
-  }
-  return sampling;
-}
+/// How responses to the held-out prompts are sampled.
+struct Suite {
+  std::string name;
+  SamplingOptions sampling;
+  double guide_scale = 0.0;          // 0: without guides
+  std::string compared_with = name;  // suite of the initial policy
+  bool is_guided() const { return guide_scale != 0.0; }
+};
 
-std::vector<std::string> suites(const RunContext& context) {
-  if (context.config.eval.cool_temperature > 0.0) return {kHeldout, kHeldoutCool};
-  return {kHeldout};
+std::vector<Suite> suites(const RunContext& context) {
+  const RunConfig& config = context.config;
+  std::vector<Suite> out{{kHeldout, config.sampling}};
+  if (config.eval.cool_temperature > 0.0) {
+    SamplingOptions cool = config.sampling;
+    cool.temperature = config.eval.cool_temperature;
+    cool.top_p = config.eval.cool_top_p;
+    out.push_back({kHeldoutCool, cool});
+  }
+  if (config.guide.models.empty()) return out;
+  for (const double scale : config.guide.scales)
+    out.push_back({cat(kGuided, scale), config.sampling, scale, kHeldout});
+  return out;
 }
 
 /// Log-probs of samples under the initial policy, stored once for each sample.
@@ -67,8 +77,37 @@ void store_initial_logps(RunContext& context, const std::vector<store::SampleRow
   }
 }
 
-double total_logp(const store::SampleRow& sample) {
-  return std::accumulate(sample.logp_policy.begin(), sample.logp_policy.end(), 0.0);
+double sum_of(const std::vector<float>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0);
+}
+
+/// Mean scores by prompt beside those of the initial policy.
+struct Comparison {
+  std::vector<double> own, differences, wins;
+  Comparison(const SuiteResults& results, const SuiteResults& initial) {
+    for (const auto& [prompt, score] : results.mean_by_prompt) {
+      own.push_back(score);
+      const auto before = initial.mean_by_prompt.find(prompt);
+      if (before == initial.mean_by_prompt.end()) continue;
+      differences.push_back(score - before->second);
+      wins.push_back(score > before->second ? 1.0 : score < before->second ? 0.0 : 0.5);
+    }
+  }
+};
+
+/// What the modules beside the primary one say about steered responses.
+void record_other_modules(RunContext& context, const store::Iteration& iteration,
+                          const store::Iteration& zero, const Suite& suite,
+                          EvaluationRecorder& recorder) {
+  for (const std::string& name : context.config.score.modules) {
+    if (name == context.config.primary_module()) continue;
+    const std::int64_t module_id = context.reward(name, iteration).id;
+    const Comparison scores(load_suite(context, iteration.id, suite.name, module_id),
+                            load_suite(context, zero.id, suite.compared_with, module_id));
+    recorder.add_mean(name + "/mean", scores.own);
+    recorder.add_mean(name + "/difference", scores.differences);
+    recorder.add_mean(name + "/win_rate", scores.wins);
+  }
 }
 
 /// Share of a response's 4-grams of words that stand in its prompt: 0 for the answer's own words, 1
@@ -82,25 +121,19 @@ double copied_share(const std::string& response, const store::PromptRow& prompt)
 /// Length, EOS share, copying of the prompt, components, and the comparison with the initial
 /// policy's responses to the same prompts.
 void record_suite(RunContext& context, const SuiteResults& own, const SuiteResults& initial,
-                  bool is_initial, const std::map<std::int64_t, store::PromptRow>& prompts,
+                  bool is_compared, const std::map<std::int64_t, store::PromptRow>& prompts,
                   EvaluationRecorder& recorder) {
-  std::vector<double> rewards, differences, wins, lengths, ended, copied;
-  for (const auto& [prompt, reward] : own.mean_by_prompt) {
-    rewards.push_back(reward);
-    const auto before = initial.mean_by_prompt.find(prompt);
-    if (before == initial.mean_by_prompt.end()) continue;
-    differences.push_back(reward - before->second);
-    wins.push_back(reward > before->second ? 1.0 : reward < before->second ? 0.0 : 0.5);
-  }
+  std::vector<double> lengths, ended, copied;
   for (const store::SampleRow& sample : own.samples) {
     lengths.push_back(static_cast<double>(sample.ids.size()));
     ended.push_back(sample.finish_reason == "stop" ? 1.0 : 0.0);
     copied.push_back(copied_share(sample.text, prompts.at(sample.prompt_id)));
   }
-  recorder.add_mean("reward/mean", rewards);
-  if (!is_initial) {
-    recorder.add_mean("reward/difference", differences);
-    recorder.add_mean("win_rate", wins);
+  const Comparison reward(own, initial);
+  recorder.add_mean("reward/mean", reward.own);
+  if (is_compared) {
+    recorder.add_mean("reward/difference", reward.differences);
+    recorder.add_mean("win_rate", reward.wins);
   }
   const auto count = static_cast<std::int64_t>(own.samples.size());
   recorder.add("completions/mean_length", mean(lengths), count);
@@ -111,15 +144,16 @@ void record_suite(RunContext& context, const SuiteResults& own, const SuiteResul
 }
 
 /// Mean of log pi - log pi_0 over the suite's responses: the KL of an untempered sampler, an
-/// estimate of drift otherwise.
-void record_drift(RunContext& context, const SuiteResults& own, EvaluationRecorder& recorder) {
+/// estimate of drift otherwise. With guides, pi is what was sampled from.
+void record_drift(RunContext& context, const SuiteResults& own, bool is_guided,
+                  EvaluationRecorder& recorder) {
   double sum = 0.0;
   std::int64_t tokens = 0;
   for (const store::SampleRow& sample : own.samples) {
     const auto initial =
         store::find_reference_logps(context.db, sample.id, context.initial_checkpoint());
     expects(initial.has_value(), "log-probs under the initial policy");
-    sum += total_logp(sample) - initial->total;
+    sum += sum_of(is_guided ? sample.logp_sampling : sample.logp_policy) - initial->total;
     tokens += static_cast<std::int64_t>(sample.ids.size());
   }
   const auto count = static_cast<std::int64_t>(own.samples.size());
@@ -129,7 +163,8 @@ void record_drift(RunContext& context, const SuiteResults& own, EvaluationRecord
                tokens);
 }
 
-/// How the policy's log-probs of the initial policy's best and worst held-out responses changed.
+/// How the policy's log-probs of the initial policy's best and worst held-out responses changed,
+/// and whether it finds the best one likelier (GenARM's preference), now and before.
 void record_pairs(RunContext& context, const SuiteResults& initial,
                   const std::map<std::int64_t, std::vector<std::int32_t>>& prompt_ids,
                   std::int64_t checkpoint_id, EvaluationRecorder& recorder) {
@@ -163,17 +198,20 @@ void record_pairs(RunContext& context, const SuiteResults& initial,
   for (const TrainingPair& pair : pairs) pointers.push_back(&pair);
   const PairLogps now =
       pair_logps(context.frozen(checkpoint_id), pointers, context.config.train.micro_batch_tokens);
-  std::vector<double> chosen, rejected, right;
+  std::vector<double> chosen, rejected, right, likelier, likelier_before;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
-    chosen.push_back(std::accumulate(now.chosen[i].begin(), now.chosen[i].end(), 0.0) -
-                     before[i].first);
-    rejected.push_back(std::accumulate(now.rejected[i].begin(), now.rejected[i].end(), 0.0) -
-                       before[i].second);
+    const double best = sum_of(now.chosen[i]), worst = sum_of(now.rejected[i]);
+    chosen.push_back(best - before[i].first);
+    rejected.push_back(worst - before[i].second);
+    likelier.push_back(best > worst ? 1.0 : 0.0);
+    likelier_before.push_back(before[i].first > before[i].second ? 1.0 : 0.0);
     right.push_back(chosen.back() > rejected.back() ? 1.0 : 0.0);
   }
   recorder.add_mean("eval_logps/chosen_change", chosen);
   recorder.add_mean("eval_logps/rejected_change", rejected);
   recorder.add_mean("eval_rewards/accuracies", right);
+  recorder.add_mean("eval_logps/accuracy", likelier);
+  recorder.add_mean("eval_logps/accuracy_start", likelier_before);
 }
 
 }  // namespace
@@ -196,9 +234,9 @@ void run_eval_phase(RunContext& context, const store::Iteration& iteration) {
     prompt_rows.emplace(prompt.id, prompt);
   }
 
-  for (const std::string& suite : suites(context)) {
-    sample_suite(context, iteration, suite, kHeldout, 0, checkpoint, context.config.eval.samples,
-                 suite_sampling(context, suite));
+  for (const Suite& suite : suites(context)) {
+    sample_suite(context, iteration, suite.name, kHeldout, 0, checkpoint,
+                 context.config.eval.samples, suite.sampling, suite.guide_scale);
   }
   run_score_phase(context, iteration);
 
@@ -208,15 +246,16 @@ void run_eval_phase(RunContext& context, const store::Iteration& iteration) {
   const std::int64_t module_id = judge.id;
   // A module that asks models of the run judges both sides of the comparison with the same ones.
   if (!is_initial) score_missing(context, judge, *zero);
-  for (const std::string& suite : suites(context)) {
-    const SuiteResults own = load_suite(context, iteration.id, suite, module_id);
-    const SuiteResults initial = is_initial ? own : load_suite(context, zero->id, suite, module_id);
+  for (const Suite& suite : suites(context)) {
+    const SuiteResults own = load_suite(context, iteration.id, suite.name, module_id);
+    const SuiteResults initial = load_suite(context, zero->id, suite.compared_with, module_id);
     store_initial_logps(context, own.samples, prompt_ids);
     store::Transaction transaction(context.db);
-    EvaluationRecorder recorder(context, iteration, checkpoint, suite);
-    record_suite(context, own, initial, is_initial, prompt_rows, recorder);
-    record_drift(context, own, recorder);
-    if (suite == kHeldout && !is_initial)
+    EvaluationRecorder recorder(context, iteration, checkpoint, suite.name);
+    record_suite(context, own, initial, !is_initial || suite.is_guided(), prompt_rows, recorder);
+    record_drift(context, own, suite.is_guided(), recorder);
+    if (suite.is_guided()) record_other_modules(context, iteration, *zero, suite, recorder);
+    if (suite.name == kHeldout && !is_initial)
       record_pairs(context, initial, prompt_ids, checkpoint, recorder);
     transaction.commit();
   }

@@ -17,6 +17,9 @@ inline constexpr const char* kHeldout =
 inline constexpr const char* kHeldoutCool =
     "heldout-cool";  // at eval.cool_temperature: shows what is mere sharpening
 
+/// Suites of samples steered by the run's guides are named this and their scale.
+inline constexpr const char* kGuided = "heldout-guided-";
+
 /// A suite's responses with the primary module's scores and components, by prompt.
 struct SuiteResults {
   std::vector<store::SampleRow> samples;

@@ -24,9 +24,7 @@ store::Iteration ensure_iteration(RunContext& context, std::int64_t index) {
   } else if (!supervised) {
     row.result_checkpoint_id = context.base_checkpoint();
   }
-  store::create_iteration(
-      context.db, row,
-      sampling_json(context.config.sampling, context.config.rollout.samples_per_prompt));
+  store::create_iteration(context.db, row, sampling_json(context.config));
   return *store::find_iteration(context.db, context.run.id, index);
 }
 

@@ -13,15 +13,17 @@ namespace plumb {
 void sample_suite(RunContext& context, const store::Iteration& iteration, const std::string& suite,
                   const std::string& prompt_use, std::int64_t prompt_iteration,
                   std::int64_t checkpoint_id, std::int64_t samples_per_prompt,
-                  const SamplingOptions& sampling);
+                  const SamplingOptions& sampling, double guide_scale = 0.0);
 
 /// Samples responses to prompts of which the model is shown another form.
 /// @param prompts  that the responses belong to, which also address the random numbers
 /// @param shown    what the model sees, one a prompt
+/// @param guide_scale  weights of the run's guides are times this; 0: sampled without them
 void sample_prompts(RunContext& context, const store::Iteration& iteration,
                     const std::string& suite, std::span<const store::PromptRow> prompts,
                     std::span<const store::PromptRow> shown, std::int64_t checkpoint_id,
-                    std::int64_t samples_per_prompt, const SamplingOptions& sampling);
+                    std::int64_t samples_per_prompt, const SamplingOptions& sampling,
+                    double guide_scale = 0.0);
 
 void run_rollout_phase(RunContext& context, const store::Iteration& iteration);
 /// Scores the responses of an iteration that a module has not scored, of all suites.
@@ -45,6 +47,6 @@ void run_eval_phase(RunContext& context, const store::Iteration& iteration);
 const std::vector<std::string>& phase_names();
 
 /// Sampling options as JSON, as they are stored with an iteration.
-std::string sampling_json(const SamplingOptions& sampling, std::int64_t samples_per_prompt);
+std::string sampling_json(const RunConfig& config);
 
 }  // namespace plumb

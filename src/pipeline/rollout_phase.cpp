@@ -9,7 +9,9 @@
 #include "core/strings.hpp"
 #include "pipeline/degraded_rollout.hpp"
 #include "pipeline/filtered_prompts.hpp"
+#include "pipeline/guides.hpp"
 #include "pipeline/phases.hpp"
+#include "pipeline/run_prompts.hpp"
 #include "store/samples.hpp"
 
 namespace plumb {
@@ -42,8 +44,10 @@ store::SampleRow to_row(const RunContext& context, const store::Iteration& itera
 
 }  // namespace
 
-std::string sampling_json(const SamplingOptions& sampling, std::int64_t samples_per_prompt) {
-  return nlohmann::json{{"samples_per_prompt", samples_per_prompt},
+std::string sampling_json(const RunConfig& config) {
+  const SamplingOptions& sampling = config.sampling;
+  return nlohmann::json{{"samples_per_prompt", config.rollout.samples_per_prompt},
+                        {"guides", config.guide.models},
                         {"temperature", sampling.temperature},
                         {"top_k", sampling.top_k},
                         {"top_p", sampling.top_p},
@@ -58,18 +62,19 @@ std::string sampling_json(const SamplingOptions& sampling, std::int64_t samples_
 void sample_suite(RunContext& context, const store::Iteration& iteration, const std::string& suite,
                   const std::string& prompt_use, std::int64_t prompt_iteration,
                   std::int64_t checkpoint_id, std::int64_t samples_per_prompt,
-                  const SamplingOptions& sampling) {
+                  const SamplingOptions& sampling, double guide_scale) {
   std::vector<store::PromptRow> prompts =
       store::run_prompts(context.db, context.run.id, prompt_use, prompt_iteration);
   if (prompt_use == "train") leave_out_resting(context, iteration, prompts);
   sample_prompts(context, iteration, suite, prompts, prompts, checkpoint_id, samples_per_prompt,
-                 sampling);
+                 sampling, guide_scale);
 }
 
 void sample_prompts(RunContext& context, const store::Iteration& iteration,
                     const std::string& suite, std::span<const store::PromptRow> prompts,
                     std::span<const store::PromptRow> shown, std::int64_t checkpoint_id,
-                    std::int64_t samples_per_prompt, const SamplingOptions& sampling) {
+                    std::int64_t samples_per_prompt, const SamplingOptions& sampling,
+                    double guide_scale) {
   expects(prompts.size() == shown.size(), "what the model is shown for every prompt");
   std::map<std::int64_t, std::int64_t> stored;
   for (const auto& [prompt_id, count] : store::sample_counts(context.db, iteration.id, suite))
@@ -79,7 +84,12 @@ void sample_prompts(RunContext& context, const store::Iteration& iteration,
   };
   if (std::all_of(prompts.begin(), prompts.end(), complete)) return;
 
-  RolloutEngine engine(context.frozen(checkpoint_id), context.tokenizer(), context.config.engine);
+  const Decoder& policy = context.frozen(checkpoint_id);
+  const Guides* guides = guide_scale != 0.0 ? context.guides() : nullptr;
+  RolloutEngine engine = guides != nullptr
+                             ? RolloutEngine(guides->steer(policy, guide_scale),
+                                             context.tokenizer(), context.config.engine)
+                             : RolloutEngine(policy, context.tokenizer(), context.config.engine);
   Progress progress(cat("sample ", suite),
                     static_cast<std::int64_t>(prompts.size()) * samples_per_prompt, "responses");
   RolloutStats total;
@@ -97,6 +107,7 @@ void sample_prompts(RunContext& context, const store::Iteration& iteration,
     for (std::size_t i = begin; i < end; ++i) {
       RolloutRequest request;
       request.prompt_ids = shown[i].ids;
+      if (guides != nullptr) request.guide_prompts = guides->prompts(messages_of(shown[i]));
       request.samples = samples_per_prompt;
       request.stream = stream_of(prompts[i]);
       requests.push_back(std::move(request));
@@ -139,7 +150,7 @@ void run_rollout_phase(RunContext& context, const store::Iteration& iteration) {
   }
   sample_suite(context, iteration, "train", "train", iteration.index,
                *iteration.policy_checkpoint_id, context.config.rollout.samples_per_prompt,
-               context.config.sampling);
+               context.config.sampling, 1.0);
   if (context.config.pair.rule == kDegraded) sample_degraded(context, iteration);
 }
 

@@ -220,6 +220,27 @@ store::CheckpointRow RunContext::save_policy(const fs::path& target) {
   return row;
 }
 
+const Guides* RunContext::guides() {
+  if (guides_ || config.guide.models.empty()) return guides_.get();
+  auto guides = std::make_unique<Guides>(config.guide, "guide.models", tokenizer(), precision_,
+                                         choose_device(config.run.device));
+  store::Transaction transaction(db);
+  for (const Guides::One& guide : guides->all()) {
+    auto before = db.prepare(
+        "SELECT sha256 FROM checkpoints WHERE run_id=? AND role='reward' AND path=? AND sha256<>?");
+    if (before.bind(run.id, guide.path, guide.model->content_hash).step()) {
+      throw DataError(cat("guide.models: ", guide.path, " has other weights (SHA-256 ",
+                          guide.model->content_hash.substr(0, 12),
+                          "...) than when this run sampled with it (", before.text(0).substr(0, 12),
+                          "...); restore the folder, or start a new run"));
+    }
+    checkpoint_of_model(guide.name.model, "reward");
+  }
+  transaction.commit();
+  guides_ = std::move(guides);
+  return guides_.get();
+}
+
 const RunContext::Module& RunContext::reward(const std::string& name,
                                              const store::Iteration& iteration) {
   return rewards_->module(name, iteration);

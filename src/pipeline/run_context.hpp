@@ -58,6 +58,9 @@ class RunContext {
   /// The base model if its files are at this path, with its own chat format; else null.
   std::shared_ptr<const LanguageModel> base_model_at(const std::string& path);
   kernels::Precision precision() const { return precision_; }
+  /// The models of guide.models, loaded once; null if there are none. Throws DataError if one has
+  /// other weights than when the run first used it.
+  const Guides* guides();
   /// Declares that the trainable policy now holds the weights of another checkpoint (after training
   /// and saving).
   void trainable_is_now(std::int64_t checkpoint_id) { models_.trainable_is_now(checkpoint_id); }
@@ -88,6 +91,7 @@ class RunContext {
   ModelConfig model_config_;
   std::int64_t base_checkpoint_ = 0, initial_checkpoint_ = 0;
   std::unique_ptr<RunRewards> rewards_;
+  std::unique_ptr<Guides> guides_;
 };
 
 /// Effective options of a section as a JSON object.

@@ -40,6 +40,7 @@ std::vector<Option> run_option_table() {
   add(declared<RolloutOptions>("rollout"));
   add(declared<RolloutEngine::Options>("rollout"));
   add(declared<SamplingOptions>("rollout"));
+  add(declared<GuideOptions>("guide"));
   add(declared<ScoreOptions>("score"));
   add(reward_options());
   add(declared<FilterOptions>("filter"));
@@ -118,6 +119,7 @@ RunConfig RunConfig::from(const OptionValues& values) {
   config.loss = values.read<LossChoice>("loss").name;
   config.train = values.read<TrainOptions>("train");
   config.eval = values.read<EvalOptions>("eval");
+  config.guide = values.read<GuideOptions>("guide");
   config.values = values;
 
   if (config.model.path.empty())

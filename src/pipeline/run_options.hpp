@@ -5,6 +5,7 @@
 
 #include "core/options.hpp"
 #include "pipeline/degrade.hpp"
+#include "pipeline/guides.hpp"
 #include "pipeline/pairing.hpp"
 #include "pipeline/prompt_filter.hpp"
 #include "rollout/engine.hpp"
@@ -179,6 +180,7 @@ struct RunConfig {
   std::string loss;  // name
   TrainOptions train;
   EvalOptions eval;
+  GuideOptions guide;
   OptionValues values;  // for the sections that losses and rewards declare themselves
 
   /// Reads and cross-checks the sections. Throws UsageError.

@@ -95,6 +95,32 @@ TEST_CASE("cli: the commands on one model", "[e2e]") {
   CHECK(std::count(first.out.begin(), first.out.end(), '\n') == 2);
 }
 
+TEST_CASE("cli: generate with guides", "[e2e]") {
+  test::TempDir dir;
+  test::write_tiny_policy(dir / "policy");
+  test::write_tiny_policy(dir / "guide", 5, test::narrow_policy_config());
+  const std::string guide = (dir / "guide").string();
+  const auto generate = [&](const std::string& guides) {
+    std::vector<std::string> arguments{"generate",       "--model", (dir / "policy").string(),
+                                       "--prompt=hello", "--json",  "--max_new_tokens=12"};
+    if (!guides.empty()) arguments.push_back("--guide=" + guides);
+    return test::run_plumb(dir, arguments);
+  };
+  const auto plain = generate(""), weightless = generate(guide + ":0");
+  INFO(weightless.err);
+  REQUIRE(weightless.code == 0);
+  CHECK(nlohmann::json::parse(weightless.out).at("ids") ==
+        nlohmann::json::parse(plain.out).at("ids"));
+  // Two guides of half the weight are one of the whole.
+  const auto whole = generate(guide + ":4"), halves = generate(guide + ":2," + guide + ":2");
+  CHECK(nlohmann::json::parse(whole.out).at("ids") == nlohmann::json::parse(halves.out).at("ids"));
+  CHECK(nlohmann::json::parse(whole.out).at("ids") != nlohmann::json::parse(plain.out).at("ids"));
+  CHECK(nlohmann::json::parse(whole.out).at("logp_policy") !=
+        nlohmann::json::parse(whole.out).at("logp_sampling"));
+  CHECK(generate(":2").code == 2);
+  CHECK(generate((dir / "nowhere").string()).code == 3);
+}
+
 TEST_CASE("cli: import a preference file, then train any loss from the database alone", "[e2e]") {
   test::TempDir dir;
   test::write_tiny_policy(dir / "policy");

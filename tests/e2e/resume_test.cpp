@@ -233,6 +233,28 @@ TEST_CASE("kill -9 where CREAM ranks and pairs, then the same command, ends in t
   }
 }
 
+TEST_CASE("guided run: kill -9 anywhere, then the same command, ends in the same bits", "[e2e]") {
+  TinyFolder tiny;
+  test::write_tiny_policy(tiny.dir / "guide", 5, test::narrow_policy_config());
+  std::ofstream(tiny.dir / "tiny.ini", std::ios::app)
+      << "[guide]\nmodels = " << (tiny.dir / "guide").string() << ":2\n";
+  test::Process whole(tiny.dir, tiny.command("whole"));
+  REQUIRE(whole.wait() == 0);
+  const auto expected = digest(tiny.dir / "whole");
+  const std::filesystem::path run = tiny.dir / "killed";
+  const auto samples = [&](const std::string& suite, std::int64_t count) {
+    return [=] {
+      return reached(run, "SELECT count(*) FROM samples WHERE suite='" + suite + "'", count);
+    };
+  };
+  check_killed_run(tiny,
+                   {{"guided evaluation", samples("heldout-guided-1", 1)},
+                    {"guided rollout", samples("train", 1)},
+                    {"more of it", samples("train", 6)},
+                    {"second evaluation", samples("heldout-guided-1", 9)}},
+                   3, expected);
+}
+
 TEST_CASE("a finished run says so at once and changes nothing", "[e2e]") {
   TinyFolder tiny;
   REQUIRE(test::Process(tiny.dir, tiny.command("run")).wait() == 0);

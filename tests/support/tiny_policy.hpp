@@ -73,13 +73,24 @@ inline ModelConfig tiny_policy_config() {
   return config;
 }
 
+/// The same tokens in a narrower model.
+inline ModelConfig narrow_policy_config() {
+  ModelConfig config = tiny_policy_config();
+  config.hidden_size = 16;
+  config.num_attention_heads = 1;
+  config.num_key_value_heads = 1;
+  config.head_dim = 16;
+  return config;
+}
+
 /// Writes the policy folder.
-inline void write_tiny_policy(const std::filesystem::path& folder, std::uint64_t seed = 1) {
+inline void write_tiny_policy(const std::filesystem::path& folder, std::uint64_t seed = 1,
+                              const ModelConfig& config = tiny_policy_config()) {
   const std::filesystem::path tokenizer = std::filesystem::path(folder).concat(".tokenizer");
   std::filesystem::create_directories(tokenizer);
   write_byte_tokenizer(tokenizer);
   Checkpoint checkpoint;
-  checkpoint.config = tiny_policy_config();
+  checkpoint.config = config;
   checkpoint.weights = random_weights(checkpoint.config, seed);
   checkpoint.tokenizer = load_tokenizer(tokenizer);
   const nlohmann::json stored =
