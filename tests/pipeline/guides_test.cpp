@@ -94,7 +94,7 @@ TEST_CASE("guide: other weights than before, and other vocabularies, are refused
   GuidedRun tiny;
   {
     RunContext context(tiny.guided());
-    context.guides();
+    run_loop(context);
   }
   test::write_tiny_policy(tiny.dir / "guide", 6, test::narrow_policy_config());
   RunContext context(tiny.guided());

@@ -77,8 +77,8 @@ inline ModelConfig tiny_policy_config() {
 inline ModelConfig narrow_policy_config() {
   ModelConfig config = tiny_policy_config();
   config.hidden_size = 16;
-  config.num_attention_heads = 1;
-  config.num_key_value_heads = 1;
+  config.num_heads = 1;
+  config.num_kv_heads = 1;
   config.head_dim = 16;
   return config;
 }
