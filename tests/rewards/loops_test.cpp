@@ -36,6 +36,7 @@ TEST_CASE("loops: a stretch that repeats itself is found", "[rewards][loops][uni
   CHECK(loop.copies() == 3);
   CHECK(loop.repeated() == 5);
   CHECK(loop_in("a b a b").period == 0);  // two copies are no loop by default
+  CHECK(loop_in("a b a b then many other words").period == 0);
   CHECK(loop_in("a b a b", 256, 2).period == 2);
   CHECK(loop_in("one two three four").period == 0);
   CHECK(loop_in("").period == 0);
