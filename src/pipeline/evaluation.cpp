@@ -103,6 +103,7 @@ void EvaluationRecorder::add(const std::string& metric, double value, std::int64
 }
 
 void EvaluationRecorder::add_mean(const std::string& metric, std::span<const double> items) {
+  if (items.empty()) return;
   const Interval interval = bootstrap_mean(items, static_cast<std::uint64_t>(context_.run.seed),
                                            context_.config.eval.bootstrap);
   add(metric, interval.value, static_cast<std::int64_t>(items.size()), interval);

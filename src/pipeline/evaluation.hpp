@@ -38,7 +38,7 @@ class EvaluationRecorder {
   /// A value that is not finite is left out.
   void add(const std::string& metric, double value, std::int64_t n,
            std::optional<Interval> interval = std::nullopt);
-  /// Mean over items with its bootstrap interval.
+  /// Mean over items with its bootstrap interval; nothing if there are none.
   void add_mean(const std::string& metric, std::span<const double> items);
 
  private:

@@ -56,6 +56,16 @@ TEST_CASE("run: a second pair set stands beside the first over the same samples"
   CHECK(tiny.count(context.db, "SELECT count(*) FROM samples WHERE suite='train'") == 24);
 }
 
+TEST_CASE("run: what had nothing to measure is not evaluated as zero", "[pipeline][unit]") {
+  TinyRun tiny;
+  // One response to a held-out prompt: no best and worst, so no change of their log-probs.
+  RunContext context(tiny.config({"--run.iterations=1", "--eval.samples=1"}));
+  run_loop(context);
+  CHECK(tiny.count(context.db,
+                   "SELECT count(*) FROM evaluations WHERE metric LIKE 'eval_logps/%'") == 0);
+  CHECK(tiny.count(context.db, "SELECT count(*) FROM evaluations WHERE n=0") == 0);
+}
+
 TEST_CASE("run: unknown losses and rewards are refused before anything begins",
           "[pipeline][unit]") {
   TinyRun tiny;
