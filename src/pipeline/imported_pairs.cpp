@@ -45,13 +45,8 @@ class PairReader {
 
   void read(const std::string& file) {
     const DataOptions& data = context_.config.data;
-    DatasetOptions options;
-    options.kind = DatasetKind::kPair;
-    options.strict = data.bad_rows == "error";
-    const Dataset dataset = read_dataset(file, options);
-    for (const std::string& warning : dataset.warnings) log::warn(cat(file, ": ", warning));
-    for (const RejectedLine& line : dataset.rejected)
-      pool_.prompts.rejected.push_back({file, line.line, cat(line.code, ": ", line.reason)});
+    const Dataset dataset =
+        read_run_dataset(context_, file, DatasetKind::kPair, pool_.prompts.rejected);
     const std::int64_t before = pool_.count;
     std::map<std::string, std::int64_t> refused;
     for (const DatasetRow& row : dataset.rows) {

@@ -35,13 +35,7 @@ PromptPool read_pool(const RunContext& context, const std::vector<std::string>& 
   PromptPool pool;
   const std::int64_t longest = longest_prompt(context);
   for (const std::string& file : files) {
-    DatasetOptions options;
-    options.kind = DatasetKind::kPrompt;
-    options.strict = context.config.data.bad_rows == "error";
-    const Dataset dataset = read_dataset(file, options);
-    for (const std::string& warning : dataset.warnings) log::warn(cat(file, ": ", warning));
-    for (const RejectedLine& line : dataset.rejected)
-      pool.rejected.push_back({file, line.line, cat(line.code, ": ", line.reason)});
+    const Dataset dataset = read_run_dataset(context, file, DatasetKind::kPrompt, pool.rejected);
     std::int64_t too_long = 0;
     for (const DatasetRow& row : dataset.rows) {
       store::PromptRow prompt = make_prompt_row(context, file, row);
@@ -166,6 +160,18 @@ std::vector<std::int64_t> store_files(RunContext& context, bool first_time) {
 }
 
 }  // namespace
+
+Dataset read_run_dataset(const RunContext& context, const std::string& file, DatasetKind kind,
+                         std::vector<store::RejectedRow>& rejected) {
+  DatasetOptions options;
+  options.kind = kind;
+  options.strict = context.config.data.bad_rows == "error";
+  Dataset dataset = read_dataset(file, options);
+  for (const std::string& warning : dataset.warnings) log::warn(cat(file, ": ", warning));
+  for (const RejectedLine& line : dataset.rejected)
+    rejected.push_back({file, line.line, cat(line.code, ": ", line.reason)});
+  return dataset;
+}
 
 std::string messages_json(const std::vector<Message>& messages) {
   nlohmann::json out = nlohmann::json::array();

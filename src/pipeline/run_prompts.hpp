@@ -16,6 +16,11 @@ struct PromptPool {
 /// DataError (unreadable rows, prompts too long) as data.bad_rows and data.truncation say.
 void store_run_prompts(RunContext& context);
 
+/// Reads a dataset file as data.bad_rows says; warnings are logged, unreadable rows added to
+/// `rejected`. Throws DataError.
+Dataset read_run_dataset(const RunContext& context, const std::string& file, DatasetKind kind,
+                         std::vector<store::RejectedRow>& rejected);
+
 /// A row's prompt, rendered and tokenized, not yet stored. Throws DataError if its roles do not fit
 /// the chat format.
 store::PromptRow make_prompt_row(const RunContext& context, const std::string& file,

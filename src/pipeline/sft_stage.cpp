@@ -28,13 +28,7 @@ TrainingPair to_pair(const RunContext& context, const std::string& file, const D
 }
 
 void read_file(const RunContext& context, const std::string& file, SftRows& out) {
-  DatasetOptions options;
-  options.kind = DatasetKind::kSft;
-  options.strict = context.config.data.bad_rows == "error";
-  const Dataset dataset = read_dataset(file, options);
-  for (const std::string& warning : dataset.warnings) log::warn(cat(file, ": ", warning));
-  for (const RejectedLine& line : dataset.rejected)
-    out.rejected.push_back({file, line.line, cat(line.code, ": ", line.reason)});
+  const Dataset dataset = read_run_dataset(context, file, DatasetKind::kSft, out.rejected);
   const std::size_t before = out.pairs.size();
   for (const DatasetRow& row : dataset.rows) {
     TrainingPair pair = to_pair(context, file, row);

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <memory>
 
+#include "r3_golden_samples.hpp"
 #include "rewards/r3.hpp"
 #include "support/files.hpp"
 
@@ -25,18 +26,6 @@ class GivenRelevance final : public RelevanceBackend {
  private:
   std::vector<double> values_;
 };
-
-std::vector<RewardSample> golden_samples(const nlohmann::json& golden) {
-  std::vector<RewardSample> samples;
-  for (const auto& item : golden["items"]) {
-    RewardSample& sample = samples.emplace_back();
-    sample.messages = {{"user", item["instruction"]}};
-    sample.response = item["response"];
-    sample.reference = item["output"].get<std::string>();
-    sample.kind = item["qtype"].get<std::string>();
-  }
-  return samples;
-}
 
 }  // namespace
 
@@ -79,7 +68,7 @@ TEST_CASE("dot products of pooled states agree with the R^3 code", "[rewards][r3
 // 1e-10.
 TEST_CASE("rewards agree with the R^3 code for given relevance", "[rewards][r3][golden]") {
   const auto golden = test::golden("r3.json");
-  const auto samples = golden_samples(golden);
+  const auto samples = test::golden_samples(golden);
   const auto relevance = golden["relevance_given"].get<std::vector<double>>();
   CHECK(golden["rewards"].size() == 7);
   for (const auto& row : golden["rewards"]) {
@@ -107,7 +96,7 @@ TEST_CASE("rewards agree with the R^3 code for given relevance", "[rewards][r3][
 // The authors' combinations of switches that have a name of their own.
 TEST_CASE("modes agree with the R^3 code", "[rewards][r3][golden]") {
   const auto golden = test::golden("r3.json");
-  const auto samples = golden_samples(golden);
+  const auto samples = test::golden_samples(golden);
   const auto relevance = golden["relevance_given"].get<std::vector<double>>();
   const auto switches_of = [](const std::string& mode) {
     R3Options options;

@@ -2,6 +2,7 @@
 #include <fstream>
 #include <memory>
 
+#include "r3_golden_samples.hpp"
 #include "rewards/r3.hpp"
 #include "rewards/registry.hpp"
 #include "rewards/relevance.hpp"
@@ -35,18 +36,6 @@ class LongEncoder {
   test::TempDir folder_;
 };
 
-std::vector<RewardSample> golden_samples(const nlohmann::json& golden) {
-  std::vector<RewardSample> samples;
-  for (const auto& item : golden["items"]) {
-    RewardSample& sample = samples.emplace_back();
-    sample.messages = {{"user", item["instruction"]}};
-    sample.response = item["response"];
-    sample.reference = item["output"].get<std::string>();
-    sample.kind = item["qtype"].get<std::string>();
-  }
-  return samples;
-}
-
 bool close(double ours, double theirs) {
   return std::abs(ours - theirs) <= 1e-4 * std::max(1.0, std::abs(theirs));
 }
@@ -56,7 +45,7 @@ bool close(double ours, double theirs) {
 TEST_CASE("rewards with a real encoder agree with the R^3 code", "[rewards][r3][golden][model]") {
   const auto golden = test::golden("r3.json");
   const LongEncoder folder(golden["encoder_max_tokens"].get<std::int64_t>());
-  const auto samples = golden_samples(golden);
+  const auto samples = test::golden_samples(golden);
   RewardContext context(512);
   for (const auto& row : golden["rewards"]) {
     R3Options options;

@@ -24,12 +24,7 @@ ReadyServer& server() {
   return shared;
 }
 
-json ok(const std::string& path, const json& body) {
-  const Answer answer = server().post(path, body);
-  INFO(path << " " << answer.body);
-  REQUIRE(answer.status == 200);
-  return answer.json();
-}
+json ok(const std::string& path, const json& body) { return server().ok(path, body); }
 
 /// The JSON of every `data:` event; the last one must be [DONE].
 std::vector<json> events(const Answer& answer) {

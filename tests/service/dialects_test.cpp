@@ -27,12 +27,7 @@ ReadyServer& server() {
   return shared;
 }
 
-json ok(const std::string& path, const json& body) {
-  const Answer answer = server().post(path, body);
-  INFO(path << " " << answer.body);
-  REQUIRE(answer.status == 200);
-  return answer.json();
-}
+json ok(const std::string& path, const json& body) { return server().ok(path, body); }
 
 std::string chat(const std::string& prompt, const std::string& response) {
   return "<|im_start|>user\n" + prompt + "<|im_end|>\n<|im_start|>assistant\n" + response +

@@ -15,10 +15,22 @@
 /// Models for tests of the service: no libtorch, known values, failures on demand.
 namespace plumb::test {
 
+/// Keeps a module at work until it is opened.
+struct Gate {
+  std::atomic<bool> closed{true};
+  std::atomic<int> waiting{0};  // batches that stand before it
+  void wait() {
+    ++waiting;
+    while (closed) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    --waiting;
+  }
+};
+
 struct FakeOptions {
   double ms_per_text = 0;
   double ms_per_batch = 0;
   bool policy = false;
+  std::shared_ptr<Gate> gate;  // of every batch, if there is one
   static void describe(auto& self, auto&& field) {
     field("ms_per_text", self.ms_per_text, Range{0, 1e6}, "time that a text takes");
     field("ms_per_batch", self.ms_per_batch, Range{0, 1e6}, "time that a batch takes");
@@ -43,6 +55,7 @@ class FakeReward final : public RewardModule {
     const double ms =
         options_.ms_per_batch + options_.ms_per_text * static_cast<double>(samples.size());
     if (ms > 0) std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(ms));
+    if (options_.gate) options_.gate->wait();
     if (!samples.empty() && samples.back().response == "SHORT") scores.pop_back();
     return scores;
   }

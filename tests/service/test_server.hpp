@@ -5,6 +5,8 @@
 #include "service/http_client.hpp"
 #include "service/http_server.hpp"
 
+#include "support/catch.hpp"
+
 namespace plumb::test {
 
 /// The whole service in this process, on a free port.
@@ -62,6 +64,13 @@ struct ReadyServer : TestServer {
   }
   Answer post(const std::string& path, const nlohmann::json& body) {
     return Client(port()).post(path, body);
+  }
+  /// The reply to a request that must succeed.
+  nlohmann::json ok(const std::string& path, const nlohmann::json& body) {
+    const Answer answer = post(path, body);
+    INFO(path << " " << answer.body);
+    REQUIRE(answer.status == 200);
+    return answer.json();
   }
 };
 
