@@ -9,6 +9,7 @@
 #include "core/hash.hpp"
 #include "core/log.hpp"
 #include "store/samples.hpp"
+#include "text/token_range.hpp"
 
 namespace plumb {
 namespace {
@@ -37,6 +38,44 @@ std::optional<Refusal> size_refusal(const RunContext& context, const store::Prom
   return std::nullopt;
 }
 
+/// The key spans of a row on its answers' tokens. A token that two phrases share belongs to the
+/// first.
+std::vector<store::PairSpan> spans_in_tokens(const Tokenizer& tokenizer, const DatasetRow& row,
+                                             const ImportedPair& pair) {
+  std::vector<store::PairSpan> out;
+  std::int64_t chosen_done = 0, rejected_done = 0;
+  for (const KeySpan& span : row.key_spans) {
+    auto [chosen_begin, chosen_end] =
+        tokens_over(tokenizer, pair.chosen.ids, span.chosen_begin, span.chosen_end);
+    auto [rejected_begin, rejected_end] =
+        tokens_over(tokenizer, pair.rejected.ids, span.rejected_begin, span.rejected_end);
+    chosen_begin = std::max(chosen_begin, chosen_done);
+    rejected_begin = std::max(rejected_begin, rejected_done);
+    chosen_done = std::max(chosen_begin, chosen_end);
+    rejected_done = std::max(rejected_begin, rejected_end);
+    if (chosen_begin == chosen_done && rejected_begin == rejected_done) continue;
+    out.push_back({0, static_cast<std::int64_t>(out.size()), chosen_begin, chosen_done,
+                   rejected_begin, rejected_done});
+  }
+  return out;
+}
+
+/// Writes a pair set with the spans of its pairs, a list a pair. @return id
+std::int64_t write_pairs_with_spans(store::Database& db, const store::PairSet& set,
+                                    const std::vector<store::PairRow>& rows,
+                                    const std::vector<std::vector<store::PairSpan>>& spans) {
+  const std::int64_t id = store::write_pair_set(db, set, rows, {});
+  const std::vector<store::PairRow> written = store::active_pairs(db, id);
+  expects(written.size() == rows.size() && spans.size() == rows.size(), "every pair to be written");
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (store::PairSpan span : spans[i]) {
+      span.pair_id = written[i].id;
+      store::add_pair_span(db, span);
+    }
+  }
+  return id;
+}
+
 /// Reads one file after the other into a pool.
 class PairReader {
  public:
@@ -52,9 +91,9 @@ class PairReader {
     for (const DatasetRow& row : dataset.rows) {
       const std::optional<Refusal> refusal = add(file, row);
       if (!refusal) continue;
-      const bool stops = refusal->code == "too_long"    ? data.truncation == "error"
-                         : refusal->code == "bad_roles" ? data.bad_rows == "error"
-                                                        : false;
+      const bool unreadable = refusal->code == "bad_roles" || refusal->code == "bad_spans";
+      const bool stops = refusal->code == "too_long" ? data.truncation == "error"
+                                                     : unreadable && data.bad_rows == "error";
       if (stops) {
         throw DataError(cat(file, ":", row.line, ": ", refusal->reason,
                             ". Take the row out, or leave such rows out with data.",
@@ -73,6 +112,9 @@ class PairReader {
   PairPool take() { return std::move(pool_); }
 
  private:
+  bool decodes_to(const ImportedResponse& response) const {
+    return context_.tokenizer().decode(response.ids).starts_with(response.text);
+  }
   std::optional<Refusal> add(const std::string& file, const DatasetRow& row) {
     store::PromptRow prompt;
     try {
@@ -88,6 +130,13 @@ class PairReader {
     if (row.chosen_score && row.rejected_score)
       pair.margin = *row.chosen_score - *row.rejected_score;
     if (const auto refusal = size_refusal(context_, prompt, pair)) return refusal;
+    if (!row.key_spans.empty()) {
+      if (!decodes_to(pair.chosen) || !decodes_to(pair.rejected))
+        return Refusal{"bad_spans",
+                       "the tokenizer changes an answer's text, so that its marked "
+                       "phrases have no place among the tokens"};
+      pair.spans = spans_in_tokens(context_.tokenizer(), row, pair);
+    }
     const std::string hash = store::prompt_sha256(prompt);
     if (taken_.contains(hash))
       return Refusal{"duplicate", "the prompt is held out by another file"};
@@ -163,6 +212,7 @@ std::int64_t store_pairs(RunContext& context, const PairPlace& place, const Pair
   store::Transaction transaction(context.db);
   ResponseTable responses(context, place);
   std::vector<store::PairRow> rows;
+  std::vector<std::vector<store::PairSpan>> spans;
   std::set<std::string> files;
   for (const store::PromptRow& prompt : prompts) {
     const auto found = pool.pairs.find(store::prompt_sha256(prompt));
@@ -175,6 +225,7 @@ std::int64_t store_pairs(RunContext& context, const PairPlace& place, const Pair
       row.rejected_id = responses.id_of(prompt_id, pair.rejected);
       row.margin = pair.margin;
       rows.push_back(row);
+      spans.push_back(pair.spans);
       files.insert(pair.file);
     }
   }
@@ -184,7 +235,7 @@ std::int64_t store_pairs(RunContext& context, const PairPlace& place, const Pair
   set.name = place.set;
   set.strategy = kImported;
   set.config = files_json(files);
-  store::write_pair_set(context.db, set, rows, {});
+  write_pairs_with_spans(context.db, set, rows, spans);
   transaction.commit();
   return static_cast<std::int64_t>(rows.size());
 }
@@ -192,8 +243,9 @@ std::int64_t store_pairs(RunContext& context, const PairPlace& place, const Pair
 void import_pair_set(RunContext& context, const std::vector<std::string>& files,
                      const store::Iteration& iteration) {
   const std::string& name = context.config.pair.set;
+  const std::string source = files_json({files.begin(), files.end()});
   if (const auto known = store::find_pair_set(context.db, iteration.id, name)) {
-    if (known->strategy == kImported && known->config == files_json({files.begin(), files.end()})) {
+    if (known->strategy == kImported && known->config == source) {
       log::info(cat("iteration ", iteration.index, " has these pairs already as set ", name));
       return;
     }
@@ -240,15 +292,9 @@ void take_imported_pairs(RunContext& context, const store::Iteration& iteration)
   set.iteration_id = iteration.id;
   set.name = context.config.pair.set;
   store::Transaction transaction(context.db);
-  const std::int64_t set_id = store::write_pair_set(context.db, set, rows, {});
-  const std::vector<store::PairRow> written = store::active_pairs(context.db, set_id);
-  expects(written.size() == rows.size(), "every pair to be written");
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    for (store::PairSpan span : store::pair_spans(context.db, rows[i].id)) {
-      span.pair_id = written[i].id;
-      store::add_pair_span(context.db, span);
-    }
-  }
+  std::vector<std::vector<store::PairSpan>> spans;
+  for (const store::PairRow& row : rows) spans.push_back(store::pair_spans(context.db, row.id));
+  write_pairs_with_spans(context.db, set, rows, spans);
   transaction.commit();
   log::info(cat("pairs: ", rows.size(), " imported ones over ", wanted.size(), " prompts"));
 }

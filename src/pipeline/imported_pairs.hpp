@@ -24,7 +24,8 @@ struct ImportedPair {
   std::string file;
   std::int64_t line = 0;
   ImportedResponse chosen, rejected;
-  double margin = 0.0;  // difference of the row's scores, 0 if it has none
+  double margin = 0.0;                   // difference of the row's scores, 0 if it has none
+  std::vector<store::PairSpan> spans{};  // the row's key spans in tokens, pair_id still 0
 };
 struct PairPool {
   PromptPool prompts;                                      // each once, in the order of the files

@@ -20,6 +20,13 @@ enum class DatasetKind {
 /// "prompt", "pair", "unpaired", "sft".
 std::string_view to_string(DatasetKind kind);
 
+/// A phrase of the better answer that stands against one of the worse answer: byte ranges, half
+/// open, at most one of them empty.
+struct KeySpan {
+  std::size_t chosen_begin = 0, chosen_end = 0, rejected_begin = 0, rejected_end = 0;
+  bool operator==(const KeySpan&) const = default;
+};
+
 /// A row in normal form. Texts are byte for byte what the JSON strings stand for.
 struct DatasetRow {
   std::int64_t line = 0;  // 1-based physical line
@@ -30,6 +37,7 @@ struct DatasetRow {
   std::optional<std::string> kind;                     // query type: "open" or "constrained"
   std::string chosen, rejected;                        // kPair
   std::optional<double> chosen_score, rejected_score;  // kPair: both or none, finite
+  std::vector<KeySpan> key_spans;                      // kPair: ascending; empty if none is marked
   std::string completion;                              // kUnpaired, kSft
   bool label = true;                                   // kUnpaired: the completion is a good one
 

@@ -13,13 +13,13 @@ using nlohmann::json;
 
 constexpr std::size_t kMaxDepth = 64;
 constexpr std::size_t kMaxNames = 8;
-constexpr std::array<std::string_view, 24> kKnownFields{
-    "answer",     "chosen",           "chosen_score",   "choices",
-    "completion", "conversations",    "history",        "id",
-    "input",      "instruction",      "label",          "messages",
-    "output",     "prompt",           "qtype",          "question",
-    "reference",  "reference_answer", "rejected",       "rejected_score",
-    "response",   "score_chosen",     "score_rejected", "system"};
+constexpr std::array<std::string_view, 26> kKnownFields{
+    "chosen_masked", "rejected_masked", "answer",        "chosen",       "chosen_score",
+    "choices",       "completion",      "conversations", "history",      "id",
+    "input",         "instruction",     "label",         "messages",     "output",
+    "prompt",        "qtype",           "question",      "reference",    "reference_answer",
+    "rejected",      "rejected_score",  "response",      "score_chosen", "score_rejected",
+    "system"};
 
 /// Receives the parser's events and builds the known fields.
 class RowBuilder {

@@ -9,6 +9,7 @@
 #include "text/dataset_messages.hpp"
 #include "text/dataset_pair.hpp"
 #include "text/dataset_prompt.hpp"
+#include "text/dataset_spans.hpp"
 
 namespace plumb::dataset {
 namespace {
@@ -98,6 +99,7 @@ void read_pair_row(const RowObject& row, ReadRow& out) {
   out.row.messages = std::move(pair.prompt);
   out.row.chosen = std::move(pair.chosen);
   out.row.rejected = std::move(pair.rejected);
+  out.row.key_spans = read_key_spans(row, out.row.chosen, out.row.rejected);
   if (pair.boundary_is_guess) out.warnings.push_back(kAmbiguousPrompt);
   read_scores(row, out);
   out.mapping = cat("the prompt is ", pair.prompt_source, ", the answers are the ",

@@ -73,6 +73,43 @@ TEST_CASE("import: pairs of a file train GenARM, and held-out ones tell how well
   CHECK(evaluation(context, 0, "eval_logps/chosen_longer") == 0.0);
 }
 
+TEST_CASE("import: phrases that the data marks are the key spans that RRPO trains on",
+          "[pipeline][unit]") {
+  PairRun tiny;
+  {
+    std::ofstream out(tiny.dir / "pairs.jsonl");
+    for (int i = 0; i < 6; ++i) {
+      nlohmann::json row = {{"prompt", cat("Tell me number ", i, ".")},
+                            {"chosen", "yes, yes"},
+                            {"rejected", "no, not"}};
+      if (i != 0) {
+        row["chosen_masked"] = "<MASK>yes</MASK>, <MASK></MASK>yes";
+        row["rejected_masked"] = "<MASK>no</MASK>, <MASK>not</MASK>";
+      }
+      out << row.dump() << "\n";
+    }
+  }
+  RunContext context(tiny.pairs({"--run.iterations=1", "--data.heldout=0", "--loss.name=rrpo"}));
+  run_loop(context);
+  const store::Database& db = context.db;
+  // The tiny tokenizer has a token a byte. Row 0 marks nothing: its spans come from the diff, which
+  // never has an empty side by default.
+  const auto pairs_with = [&](const std::string& span) {
+    return tiny.count(db, cat("SELECT count(*) FROM pair_spans JOIN pairs USING(pair_id) JOIN "
+                              "pair_sets USING(pair_set_id) WHERE name='train' AND (span, "
+                              "chosen_begin, chosen_end, rejected_begin, rejected_end)=(",
+                              span, ")"));
+  };
+  CHECK(pairs_with("0, 0, 3, 0, 2") == 6);
+  CHECK(pairs_with("1, 5, 5, 4, 7") == 5);
+  CHECK(tiny.count(db,
+                   "SELECT count(DISTINCT pair_id) FROM pair_spans JOIN pairs USING(pair_id) JOIN "
+                   "pair_sets USING(pair_set_id) WHERE name='train'") == 6);
+  CHECK(tiny.count(db,
+                   "SELECT round(avg(value)) FROM step_metrics WHERE name="
+                   "'rrpo/span_tokens_rejected'") == 5);
+}
+
 TEST_CASE("import: the margin in the store is the difference of the model's summed log-probs",
           "[pipeline][unit]") {
   PairRun tiny;

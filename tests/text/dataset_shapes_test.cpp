@@ -111,6 +111,39 @@ TEST_CASE_METHOD(Fixture, "the end of an implicit prompt never cuts a word or a 
   CHECK(accent.chosen == "\xC3\xA9");
 }
 
+TEST_CASE_METHOD(Fixture, "marked phrases of a pair are key spans", "[dataset][unit]") {
+  const std::string row =
+      R"({"prompt":"p","chosen":"a red fox ran","rejected":"a blue hen",)"
+      R"("chosen_masked":"a <MASK>red</MASK> <MASK>fox</MASK><MASK> ran</MASK>",)";
+  const auto with = [&](const std::string& rejected_masked) {
+    return row + R"("rejected_masked":")" + rejected_masked + "\"}\n";
+  };
+  CHECK(only_row(with("a <MASK>blue</MASK> <MASK>hen</MASK><MASK></MASK>")).key_spans ==
+        std::vector<KeySpan>{{2, 5, 2, 6}, {6, 9, 7, 10}, {9, 13, 10, 10}});
+  CHECK(only_row(R"({"prompt":"p","chosen":"a","rejected":"b"})").key_spans.empty());
+
+  const std::string good = R"({"prompt":"p","chosen":"a","rejected":"b"})"
+                           "\n";
+  const auto reason = [&](const std::string& bad) {
+    const Dataset data = read(good + bad);
+    REQUIRE(data.rejected.size() == 1);
+    CHECK(data.rejected[0].code == "bad_spans");
+    return data.rejected[0].reason;
+  };
+  CHECK_THAT(reason(with("a <MASK>blue</MASK> hen")),
+             Contains("marks 3 phrases, \"rejected_masked\" 1"));
+  CHECK_THAT(reason(with("a <MASK>red</MASK> hen")), Contains("is not the answer \"rejected\""));
+  CHECK_THAT(reason(with("a <MASK>blue hen")), Contains("does not close it"));
+  CHECK_THAT(reason(with("a <MASK>blue<MASK> hen</MASK></MASK>")), Contains("does not close it"));
+  CHECK_THAT(reason(with("a blue</MASK> hen")), Contains("did not open"));
+  CHECK_THAT(
+      reason(R"({"prompt":"p","chosen":"a","rejected":"b","chosen_masked":"<MASK>a</MASK>"})"),
+      Contains("only one of"));
+  CHECK_THAT(reason(R"({"prompt":"p","chosen":"a","rejected":"b",)"
+                    R"("chosen_masked":"a<MASK></MASK>","rejected_masked":"b<MASK></MASK>"})"),
+             Contains("phrase 1 is empty on both sides"));
+}
+
 TEST_CASE_METHOD(Fixture, "answers may repeat a prompt given as messages", "[dataset][unit]") {
   const DatasetRow row = only_row(
       R"({"prompt": [{"role": "user", "content": "hi"}], )"
