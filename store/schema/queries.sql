@@ -15,6 +15,16 @@ SELECT iteration, suite, max(value) FILTER(WHERE metric='reward/mean') AS reward
   max(value) FILTER(WHERE metric='completions/mean_length') AS tokens, max(value) FILTER(WHERE metric='completions/eos_share') AS eos_share,
   max(value) FILTER(WHERE metric='completions/copy_rate') AS copied, max(value) FILTER(WHERE metric LIKE '%/rp') AS repetition, max(value) FILTER(WHERE metric='objective/kl') AS kl
 FROM v_evaluations WHERE run_id=:run GROUP BY suite, iteration ORDER BY suite, iteration;
+-- @signature what the methods are known for, one row an evaluation: held-out chosen and rejected log-prob against the start, KL, agreement with the policy before, copying
+SELECT e.iteration, e.suite, max(e.value) FILTER(WHERE e.metric IN ('eval_rewards/accuracies', 'eval_logps/accuracy_change')) AS accuracy,
+  max(e.value) FILTER(WHERE e.metric='eval_logps/chosen_change') AS chosen, max(e.ci_low) FILTER(WHERE e.metric='eval_logps/chosen_change') AS chosen_low,
+  max(e.ci_high) FILTER(WHERE e.metric='eval_logps/chosen_change') AS chosen_high, max(e.value) FILTER(WHERE e.metric='eval_logps/rejected_change') AS rejected,
+  max(e.value) FILTER(WHERE e.metric='eval_logps/chosen_change')-max(e.value) FILTER(WHERE e.metric='eval_logps/rejected_change') AS margin,
+  coalesce(max(e.value) FILTER(WHERE e.metric='objective/kl'), (SELECT k.value FROM v_evaluations k
+    WHERE k.run_id=e.run_id AND k.iteration=e.iteration AND k.suite='heldout' AND k.metric='objective/kl')) AS kl,
+  (SELECT c.mean FROM v_consistency c WHERE c.run_id=e.run_id AND c.iteration=e.iteration AND c.metric='kendall' AND c.ranker_a='cur' AND c.ranker_b='prev') AS agreement,
+  max(e.value) FILTER(WHERE e.metric='completions/copy_rate') AS copied, max(e.value) FILTER(WHERE e.metric='completions/mean_length') AS tokens
+FROM v_evaluations e WHERE e.run_id=:run GROUP BY e.suite, e.iteration ORDER BY e.suite, e.iteration;
 -- @evaluations every evaluated number of the run
 SELECT iteration, suite, metric, value, ci_low, ci_high, n FROM v_evaluations WHERE run_id=:run ORDER BY suite, metric, iteration;
 -- @samples responses of an iteration, with module :a's score
@@ -125,6 +135,17 @@ WHERE sample_id=:sample ORDER BY abs(logp_policy-logp_ref) DESC, pos LIMIT :limi
 -- @token_rewards a response's per-token rewards by module
 SELECT t.module_id, m.name AS module, t.pos, k.id, t.value FROM v_token_rewards t JOIN reward_modules m USING(module_id)
 JOIN v_tokens k ON k.sample_id=t.sample_id AND k.pos=t.pos WHERE t.sample_id=:sample AND k.sample_id=:sample ORDER BY t.module_id, t.pos;
+-- @span_rewards token rewards in the key spans of the pairs (in whole responses where a pair has none), one mean a side and pair; a fair coin's shares stay below `coin`
+WITH x AS (SELECT q.pair_id, q.chosen_id, q.rejected_id, p.span, p.chosen_begin, p.chosen_end, p.rejected_begin, p.rejected_end
+  FROM pairs q LEFT JOIN pair_spans p USING(pair_id) WHERE q.dropped IS NULL
+    AND q.pair_set_id=(SELECT pair_set_id FROM pair_sets JOIN iterations i USING(iteration_id) WHERE i.run_id=:run AND i.idx=:it AND name=:set)),
+s AS (SELECT pair_id, 1 AS is_chosen, chosen_id AS sample_id, coalesce(chosen_begin, 0) AS first, coalesce(chosen_end, 1e9) AS past FROM x
+  UNION ALL SELECT pair_id, 0, rejected_id, coalesce(rejected_begin, 0), coalesce(rejected_end, 1e9) FROM x),
+m AS (SELECT t.module_id, s.pair_id, count(*) AS tokens, avg(t.value) FILTER(WHERE s.is_chosen) AS chosen, avg(t.value) FILTER(WHERE NOT s.is_chosen) AS rejected
+  FROM s CROSS JOIN v_token_rewards t ON t.sample_id=s.sample_id AND t.pos>=s.first AND t.pos<s.past GROUP BY t.module_id, s.pair_id)
+SELECT r.name AS module, count(*) AS pairs, sum(m.tokens) AS tokens, avg(m.chosen) AS chosen, avg(m.rejected) AS rejected, avg(m.chosen>0) AS chosen_positive,
+  avg(m.rejected<0) AS rejected_negative, avg(m.chosen>m.rejected) AS chosen_above, 0.5+0.98/sqrt(count(*)) AS coin
+FROM m JOIN reward_modules r USING(module_id) GROUP BY m.module_id ORDER BY m.module_id;
 -- @modules the reward modules and what they scored
 SELECT m.module_id AS module, m.name, m.kind, m.version, sum(u.n) AS scored, sum(u.errors) AS errors, m.config
 FROM reward_modules m LEFT JOIN reward_rollup u USING(module_id) GROUP BY m.module_id ORDER BY m.module_id;

@@ -48,7 +48,14 @@ INSERT INTO pairs(pair_set_id, prompt_id, chosen_id, rejected_id, margin, soft_l
   JOIN pair_sets t ON t.iteration_id=w.iteration_id GROUP BY t.pair_set_id, prompt_id;
 INSERT INTO pair_skips VALUES(1, 7, 'duplicates'), (2, 7, 'duplicates'), (2, 8, 'too_few_responses');
 INSERT INTO prompt_filter VALUES(2, 1, 4, .9, .2, NULL), (2, 7, 4, .3, .3, 'flat'), (2, 8, 1, .5, .5, 'too_few');
-INSERT INTO pair_spans VALUES(1, 0, 1, 3, 1, 4), (1, 1, 5, 5, 6, 8);
+INSERT INTO pair_spans VALUES(1, 0, 1, 3, 1, 4), (1, 1, 5, 5, 6, 8), (2, 0, 1, 3, 1, 4), (2, 1, 5, 5, 6, 8);
+-- Pair 2's spans: chosen 0.5, 0.5; rejected -0.5, 0, 0.5 and 0.5, 0.5. The first pair of iteration 2 has none: chosen 0.5, rejected -0.5 throughout.
+INSERT INTO token_rewards(sample_id, module_id, n, total, vmin, vmax, vals)
+  SELECT chosen_id, 1, 5, 0, -0.5, 0.5, x'000000BF0000003F0000003F000000BF000000BF' FROM pairs WHERE pair_id=2
+  UNION ALL SELECT rejected_id, 1, 8, 0, -0.5, 0.5, x'000000BF000000BF000000000000003F000000BF000000BF0000003F0000003F' FROM pairs WHERE pair_id=2;
+INSERT INTO token_rewards(sample_id, module_id, n, total, vmin, vmax, vals)
+  SELECT chosen_id, 1, 2, 1.0, 0.5, 0.5, x'0000003F0000003F' FROM pairs WHERE pair_id=(SELECT min(pair_id) FROM pairs WHERE pair_set_id=2)
+  UNION ALL SELECT rejected_id, 1, 1, -0.5, -0.5, -0.5, x'000000BF' FROM pairs WHERE pair_id=(SELECT min(pair_id) FROM pairs WHERE pair_set_id=2);
 WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM n WHERE i<60)
 INSERT INTO steps(step_id, run_id, iteration_id, global_step, epoch, lr, loss, grad_norm, tokens, wall_ms, rss_bytes)
   SELECT i, 1, iif(i>30, 3, 2), i, i%31/30.0, 1e-6, .69-.001*i, 1.0, 512, 100, 1048576 FROM n;
@@ -60,5 +67,7 @@ INSERT INTO evaluations(run_id, iteration_id, checkpoint_id, suite, metric, valu
   (1, 2, 2, 'heldout', 'reward/difference', .05, .01, .09, 15), (1, 3, 3, 'heldout', 'reward/difference', .11, .06, .16, 15),
   (1, 2, 2, 'heldout', 'win_rate', .6, .4, .8, 15), (1, 3, 3, 'heldout', 'win_rate', .8, .6, .9, 15),
   (1, 3, 3, 'heldout', 'completions/mean_length', 52.5, NULL, NULL, 60), (1, 3, 3, 'heldout', 'completions/eos_share', .9, NULL, NULL, 60), (1, 3, 3, 'heldout', 'completions/copy_rate', .03, NULL, NULL, 60),
+  (1, 3, 3, 'heldout', 'eval_logps/chosen_change', -1.5, -2.0, -1.0, 15), (1, 3, 3, 'heldout', 'eval_logps/rejected_change', -4.0, -5.0, -3.0, 15),
+  (1, 3, 3, 'heldout', 'eval_rewards/accuracies', .7, .5, .9, 15), (1, 3, 3, 'heldout-pairs', 'eval_logps/accuracy_change', .6, .4, .8, 40),
   (1, 3, 3, 'heldout', 'r3/rp', .98, NULL, NULL, 60), (1, 3, 3, 'heldout', 'objective/kl', 3.1, NULL, NULL, 60);
 INSERT INTO events(run_id, iteration_id, kind, message) VALUES(1, NULL, 'start', 'run demo begun'), (1, 2, 'sampler_gap', 'sampler and trainer agree');

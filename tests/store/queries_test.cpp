@@ -106,12 +106,44 @@ TEST_CASE("Stock queries answer what their names say", "[unit]") {
   }
   SECTION("@iterations turns metrics into columns") {
     const Table table = ask("iterations");
-    REQUIRE(table.rows.size() == 3);
+    REQUIRE(table.rows.size() == 4);
     CHECK(value(table, 0, "change") == "NULL");
     CHECK(value(table, 2, "reward") == "0.56");
     CHECK(value(table, 2, "change_low") == "0.06");
     CHECK(value(table, 2, "repetition") == "0.98");
     CHECK(value(table, 2, "kl") == "3.1");
+  }
+  SECTION("@signature has one row an evaluation; held-out pairs take the KL of the samples") {
+    const Table table = ask("signature");
+    REQUIRE(table.rows.size() == 4);
+    CHECK(value(table, 0, "chosen") == "NULL");
+    CHECK(value(table, 2, "iteration") == "2");
+    CHECK(value(table, 2, "accuracy") == "0.7");
+    CHECK(value(table, 2, "chosen_low") == "-2.0");
+    CHECK(value(table, 2, "margin") == "2.5");
+    CHECK(value(table, 2, "kl") == "3.1");
+    CHECK(value(table, 2, "copied") == "0.03");
+    CHECK(std::stod(value(table, 2, "agreement")) ==
+          Approx(std::stod(
+              text(store.db, "SELECT avg(value) FROM consistency WHERE iteration_id=3"))));
+    CHECK(value(table, 3, "suite") == "heldout-pairs");
+    CHECK(value(table, 3, "accuracy") == "0.6");
+    CHECK(value(table, 3, "kl") == "3.1");
+  }
+  SECTION("@span_rewards takes a mean over the span tokens of a side, or over all of them") {
+    const Table spans = ask("span_rewards", {{"it", "1"}});
+    REQUIRE(spans.rows.size() == 2);
+    CHECK(value(spans, 0, "module") == "r3");
+    CHECK(value(spans, 0, "pairs") == "1");
+    CHECK(value(spans, 0, "tokens") == "7");
+    CHECK(value(spans, 0, "chosen") == "0.5");
+    CHECK(std::stod(value(spans, 0, "rejected")) == Approx(0.2));
+    CHECK(value(spans, 0, "chosen_positive") == "1.0");
+    CHECK(value(spans, 0, "rejected_negative") == "0.0");
+    CHECK(value(spans, 0, "chosen_above") == "1.0");
+    const Table whole = ask("span_rewards");
+    CHECK(value(whole, 0, "tokens") == "3");
+    CHECK(value(whole, 0, "rejected") == "-0.5");
   }
   SECTION("@ledger begins with the highest loss") {
     const Table table = ask("ledger");
