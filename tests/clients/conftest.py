@@ -15,15 +15,17 @@ KEY = "client-test-key"
 
 
 class Server:
-    def __init__(self, log, *arguments, key=None):
+    def __init__(self, log, *arguments, key=None, wait=True):
         environment = {**os.environ, "PLUMB_API_KEY": key or ""}
         self.log = log
         self.process = subprocess.Popen(
             [SERVER, "--serve.port=0", "--serve.request_log=", *arguments],
             env=environment, stdout=subprocess.DEVNULL, stderr=open(log, "wb"))
         self.port = self.wait_for_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.wait_until_ready()
+        self.address = f"127.0.0.1:{self.port}"
+        self.url = "http://" + self.address
+        if wait:
+            self.wait_until_ready()
 
     def wait_for_port(self):
         for _ in range(1000):
@@ -40,6 +42,12 @@ class Server:
                 return
             time.sleep(0.01)
         raise AssertionError("the server is not ready")
+
+    def refused(self):
+        """Requests that were answered 503 so far, other than those for readiness."""
+        counters = requests.get(self.url + "/metrics", timeout=5).text
+        rows = re.findall(r'plumb_requests_total{route="([^"]*)",code="503"} (\d+)', counters)
+        return sum(int(count) for route, count in rows if "ready" not in route)
 
     def stop(self):
         self.process.terminate()
@@ -67,5 +75,14 @@ def slow(tmp_path_factory):
     """One text a batch, 50 ms each, and a queue of two requests."""
     running = Server(tmp_path_factory.mktemp("slow") / "log", "--fake.ms_per_text=50",
                      "--serve.max_batch_tokens=1", "--serve.max_queue_requests=2", "--serve.cache_mb=0")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def loading(tmp_path):
+    """Listens, but needs a moment to load its models: 503 with Retry-After until then."""
+    running = Server(tmp_path / "log", "--fake.load_ms=1500", "--fake.policy=true", "--serve.route_scalar=/reward",
+                     wait=False)
     yield running
     running.stop()

@@ -82,6 +82,13 @@ def test_openai_retries_an_overload(slow):
     assert [reply.data[0].embedding[0] for reply in asyncio.run(all_of_them())] == [float(i + 1) for i in range(8)]
 
 
+def test_openai_waits_for_a_server_that_loads(loading):
+    """Its retries follow Retry-After."""
+    before, client = loading.refused(), openai.OpenAI(base_url=loading.url + "/v1", api_key="unused", max_retries=5)
+    assert client.embeddings.create(model="fake", input="hello").data[0].embedding == [5.0]
+    assert loading.refused() > before
+
+
 def test_huggingface_hub_chat_and_predict(server):
     """Its chat calls are OpenAI's; without a model it would send the name "tgi", which is not loaded."""
     client = InferenceClient(base_url=server.url + "/v1")
@@ -119,3 +126,8 @@ def test_aiohttp_many_at_once(server, guarded):
 
     assert asyncio.run(burst(500)) == [float(i) for i in range(500)]
     assert asyncio.run(with_key()) == 200
+
+
+def test_sglang_native_classify(server):
+    rows = requests.post(server.url + "/classify", json={"text": ["hello", "you"]}, timeout=5).json()
+    assert [row["embedding"] for row in rows] == [[5.0], [3.0]]

@@ -29,11 +29,13 @@ struct Gate {
 struct FakeOptions {
   double ms_per_text = 0;
   double ms_per_batch = 0;
+  double load_ms = 0;
   bool policy = false;
   std::shared_ptr<Gate> gate;  // of every batch, if there is one
   static void describe(auto& self, auto&& field) {
     field("ms_per_text", self.ms_per_text, Range{0, 1e6}, "time that a text takes");
     field("ms_per_batch", self.ms_per_batch, Range{0, 1e6}, "time that a batch takes");
+    field("load_ms", self.load_ms, Range{0, 1e6}, "time that loading the models takes");
     field("policy", self.policy, "a policy for the completion routes");
   }
 };
