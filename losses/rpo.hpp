@@ -20,10 +20,10 @@ struct RpoOptions {
     field("reduction", self.reduction, Choices{{"sum", "seq_mean", "token_mean"}},
           "sum: eta beta times the summed NLL; seq_mean, token_mean: eta times its mean, without "
           "beta");
-    field(
-        "baseline", self.baseline, Choices{{"chosen", "gold"}},
-        "answers to imitate: the chosen ones, or the reference answers that the prompt files give "
-        "(nothing for a prompt without)");
+    field("baseline", self.baseline, Choices{{"chosen", "gold"}},
+          "answers to imitate: the chosen ones, or the reference answers of the prompts (their own "
+          "or "
+          "those of data.references; nothing for a prompt without)");
     field("loss_type", self.loss_type, Choices{rpo_loss_types()}, "preference part");
     field("label_smoothing", self.label_smoothing, Range{0.0, 0.5},
           "share of flipped labels (cdpo, robust, exo_pair)");

@@ -79,8 +79,9 @@ std::int64_t write_pairs_with_spans(store::Database& db, const store::PairSet& s
 /// Reads one file after the other into a pool.
 class PairReader {
  public:
-  PairReader(const RunContext& context, std::set<std::string>& seen)
-      : context_(context), taken_(seen), seen_(seen) {}
+  PairReader(const RunContext& context, const ReferenceAnswers& references,
+             std::set<std::string>& seen)
+      : context_(context), references_(references), taken_(seen), seen_(seen) {}
 
   void read(const std::string& file) {
     const DataOptions& data = context_.config.data;
@@ -119,6 +120,7 @@ class PairReader {
     store::PromptRow prompt;
     try {
       prompt = make_prompt_row(context_, file, row);
+      references_.fill(prompt);
     } catch (const DataError& error) {
       return Refusal{"bad_roles", error.what()};
     }
@@ -150,6 +152,7 @@ class PairReader {
   }
 
   const RunContext& context_;
+  const ReferenceAnswers& references_;
   const std::set<std::string> taken_;
   std::set<std::string>& seen_;
   std::set<std::string> contents_;
@@ -201,8 +204,8 @@ std::string files_json(const std::set<std::string>& files) {
 }  // namespace
 
 PairPool read_pair_files(const RunContext& context, const std::vector<std::string>& files,
-                         std::set<std::string>& seen) {
-  PairReader reader(context, seen);
+                         const ReferenceAnswers& references, std::set<std::string>& seen) {
+  PairReader reader(context, references, seen);
   for (const std::string& file : files) reader.read(file);
   return reader.take();
 }
@@ -253,10 +256,12 @@ void import_pair_set(RunContext& context, const std::vector<std::string>& files,
                          " has another pair set of this name; choose a new one with --pair.set"));
   }
   std::set<std::string> seen;
-  PairPool pool = read_pair_files(context, files, seen);
+  std::vector<store::RejectedRow> rejected;
+  PairPool pool = read_pair_files(context, files, ReferenceAnswers(context, rejected), seen);
   for (store::PromptRow& prompt : pool.prompts.prompts) prompt.split = "train";
   store::Transaction transaction(context.db);
-  store::add_rejected_rows(context.db, context.run.id, pool.prompts.rejected);
+  rejected.insert(rejected.end(), pool.prompts.rejected.begin(), pool.prompts.rejected.end());
+  store::add_rejected_rows(context.db, context.run.id, rejected);
   const std::int64_t count =
       store_pairs(context, {iteration.id, name, kImportSuite}, pool, pool.prompts.prompts);
   transaction.commit();

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/reference_answers.hpp"
 #include "pipeline/run_prompts.hpp"
 #include "store/pairs.hpp"
 
@@ -38,7 +39,7 @@ struct PairPool {
 /// at or kept with their reason as data.bad_rows and data.truncation say.
 /// @param seen  prompts that are taken already, by prompt_sha256; receives the new ones
 PairPool read_pair_files(const RunContext& context, const std::vector<std::string>& files,
-                         std::set<std::string>& seen);
+                         const ReferenceAnswers& references, std::set<std::string>& seen);
 
 /// Where pairs are stored.
 struct PairPlace {

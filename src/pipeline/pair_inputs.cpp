@@ -166,6 +166,12 @@ void add_loss_inputs(RunContext& context, const Needs& needs, const store::Itera
       needs.token_rewards ? context.reward(token_module(context), iteration).id : 0;
   const std::optional<std::int64_t> module_id =
       needs.rewards ? module_of_set(context, rows.front().pair_set_id) : std::nullopt;
+  if (needs.rewards && !module_id &&
+      std::all_of(rows.begin(), rows.end(), [](const auto& row) { return row.margin == 0.0; })) {
+    throw UsageError(cat("loss.name = ", context.config.loss,
+                         ": reads rewards, and these imported pairs have none; give their rows "
+                         "chosen_score and rejected_score"));
+  }
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (needs.reference)
       add_reference(context, *iteration.reference_checkpoint_id, rows[i], pairs[i]);

@@ -183,7 +183,10 @@ void run_pair_phase(RunContext& context, const store::Iteration& iteration) {
                            {"max_length_difference", options.max_length_difference},
                            {"soft_label", options.soft_label}};
   if (modules.size() > 1) config["weights"] = options.weights;
-  if (options.rule == "chamberlin_courant") config["committee"] = options.committee;
+  if (options.rule == "chamberlin_courant") {
+    config["committee"] = options.committee;
+    config["committee_quota"] = options.committee_quota;
+  }
   if (!agreement.labels.empty()) config["consistency"] = agreement.summary;
   if (!filtered.rows.empty()) {
     config["filter"] = {{"best", filtered.limits.best}, {"spread", filtered.limits.spread}};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
 
 #include "core/error.hpp"
@@ -67,6 +68,19 @@ std::vector<std::vector<double>> scores_by_module(const std::vector<PairCandidat
   return modules;
 }
 
+/// Third of each response by length in tokens, 0 = shortest; as many groups as there are responses
+/// if these are fewer than three.
+std::vector<std::size_t> length_groups(const std::vector<PairCandidate>& pool) {
+  std::vector<std::size_t> order(pool.size()), groups(pool.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return pool[a].tokens < pool[b].tokens; });
+  const std::size_t count = std::min<std::size_t>(3, pool.size());
+  for (std::size_t rank = 0; rank < order.size(); ++rank)
+    groups[order[rank]] = rank * count / order.size();
+  return groups;
+}
+
 /// Gives the pool its Borda points as scores, and narrows it to a committee where the rule says so.
 void count_places(std::vector<PairCandidate>& pool, const PairOptions& options) {
   const auto modules = scores_by_module(pool);
@@ -74,8 +88,12 @@ void count_places(std::vector<PairCandidate>& pool, const PairOptions& options) 
   for (std::size_t i = 0; i < pool.size(); ++i) pool[i].score = points[i];
   if (options.rule != "chamberlin_courant") return;
   const auto size = std::min(pool.size(), static_cast<std::size_t>(options.committee));
+  std::vector<std::size_t> groups;
+  if (options.committee_quota == "length") groups = length_groups(pool);
+  const std::vector<GroupLimit> limits(std::min<std::size_t>(3, pool.size()), GroupLimit{.low = 1});
   std::vector<PairCandidate> kept;
-  for (const std::size_t i : chamberlin_courant(modules, size)) kept.push_back(pool[i]);
+  for (const std::size_t i : chamberlin_courant(modules, size, groups, limits))
+    kept.push_back(pool[i]);
   pool = std::move(kept);
 }
 

@@ -16,6 +16,7 @@ struct PairOptions {
   std::vector<std::string> module;
   std::vector<double> weights;
   std::int64_t committee = 3;
+  std::string committee_quota = "none";
   double length_penalty = 0.0;
   double min_margin = 0.0;
   double max_length_ratio = 0.0;
@@ -41,6 +42,9 @@ struct PairOptions {
     field("weights", self.weights, "weights of several modules, in their order; empty: 1 each");
     field("committee", self.committee, Range{2, 1e6},
           "responses that rule chamberlin_courant keeps of each prompt");
+    field("committee_quota", self.committee_quota, Choices{{"none", "length"}},
+          "length: at least one of them from each third of the responses by length, so that no "
+          "module's taste for length empties a third");
     field("length_penalty", self.length_penalty, Range{0, 1e6},
           "score taken off per character by rule max_min_p");
     field("min_margin", self.min_margin, Range{0, 1e9},

@@ -85,6 +85,11 @@ void check_rewards(const RunConfig& config) {
     throw UsageError(cat("pair.rule = ", pair.rule,
                          ": counts places by several modules; name at least two in pair.module"));
   }
+  if (pair.committee_quota != "none" && (pair.rule != "chamberlin_courant" || pair.committee < 3)) {
+    throw UsageError(
+        cat("pair.committee_quota = ", pair.committee_quota,
+            ": needs pair.rule = chamberlin_courant and a pair.committee of at least 3"));
+  }
   if (config.filter.rule != "none") filter_limits({}, config.filter);
   if (!config.filter.module.empty()) find_reward(config.filter.module);
   if (config.values.read<ConsistencyOptions>("consistency").rate == "off") return;

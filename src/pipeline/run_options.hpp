@@ -58,6 +58,7 @@ struct DataOptions {
   std::vector<std::string> prompts;
   std::vector<std::string> pairs;
   std::vector<std::string> heldout_prompts;
+  std::vector<std::string> references;
   std::int64_t heldout = 0;
   std::int64_t prompts_per_iteration = 0;
   std::int64_t max_prompt_length = 0;
@@ -70,6 +71,9 @@ struct DataOptions {
           "preference files (JSONL with prompt, chosen, rejected) to train on, in place of "
           "data.prompts: nothing is sampled for training");
     field("heldout_prompts", self.heldout_prompts, "prompt files for evaluation only");
+    field("references", self.references,
+          "files of prompts with answers (JSONL): reference answers of the prompts above that give "
+          "none themselves");
     field("heldout", self.heldout, Range{0, 1e9},
           "prompts taken out of data.prompts for evaluation, in proportion to their kinds; of "
           "data.pairs, with all pairs of a prompt");

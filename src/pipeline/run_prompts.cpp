@@ -12,6 +12,7 @@
 #include "pipeline/evaluation.hpp"
 #include "pipeline/imported_pairs.hpp"
 #include "pipeline/iterations.hpp"
+#include "pipeline/reference_answers.hpp"
 #include "text/dataset.hpp"
 
 namespace plumb {
@@ -31,7 +32,7 @@ std::int64_t longest_prompt(const RunContext& context) {
 
 /// Reads files into a pool; `seen` holds contents that are taken already.
 PromptPool read_pool(const RunContext& context, const std::vector<std::string>& files,
-                     std::set<std::string>& seen) {
+                     const ReferenceAnswers& references, std::set<std::string>& seen) {
   PromptPool pool;
   const std::int64_t longest = longest_prompt(context);
   for (const std::string& file : files) {
@@ -39,6 +40,7 @@ PromptPool read_pool(const RunContext& context, const std::vector<std::string>& 
     std::int64_t too_long = 0;
     for (const DatasetRow& row : dataset.rows) {
       store::PromptRow prompt = make_prompt_row(context, file, row);
+      references.fill(prompt);
       const auto length = static_cast<std::int64_t>(prompt.ids.size());
       if (length > longest) {
         const std::string reason =
@@ -126,11 +128,15 @@ std::vector<std::int64_t> slice_of(const std::vector<std::int64_t>& order, std::
 std::vector<std::int64_t> store_files(RunContext& context, bool first_time) {
   const DataOptions& data = context.config.data;
   std::set<std::string> seen;
-  PromptPool heldout = read_pool(context, data.heldout_prompts, seen);
+  std::vector<store::RejectedRow> rejected;
+  const ReferenceAnswers references(context, rejected);
+  PromptPool heldout = read_pool(context, data.heldout_prompts, references, seen);
   PairPool pairs;
-  if (context.config.imports_pairs()) pairs = read_pair_files(context, data.pairs, seen);
-  PromptPool train = context.config.imports_pairs() ? std::move(pairs.prompts)
-                                                    : read_pool(context, data.prompts, seen);
+  if (context.config.imports_pairs())
+    pairs = read_pair_files(context, data.pairs, references, seen);
+  PromptPool train = context.config.imports_pairs()
+                         ? std::move(pairs.prompts)
+                         : read_pool(context, data.prompts, references, seen);
   if (data.heldout > 0) {
     if (data.heldout >= static_cast<std::int64_t>(train.prompts.size())) {
       throw UsageError(cat("data.heldout = ", data.heldout, ": leaves nothing of ",
@@ -147,10 +153,19 @@ std::vector<std::int64_t> store_files(RunContext& context, bool first_time) {
   std::vector<std::int64_t> order = add_all(context, train.prompts, "train");
   if (first_time) {
     store::set_run_prompts(context.db, context.run.id, kHeldout, 0, heldout_ids);
-    std::move(train.rejected.begin(), train.rejected.end(), std::back_inserter(heldout.rejected));
-    store::add_rejected_rows(context.db, context.run.id, heldout.rejected);
+    for (const PromptPool* pool : {&heldout, &train})
+      rejected.insert(rejected.end(), pool->rejected.begin(), pool->rejected.end());
+    store::add_rejected_rows(context.db, context.run.id, rejected);
   }
   log::info(cat("prompts: ", order.size(), " for training, ", heldout_ids.size(), " held out"));
+  if (!data.references.empty()) {
+    const auto answered = [](const PromptPool& pool) {
+      return std::count_if(pool.prompts.begin(), pool.prompts.end(),
+                           [](const store::PromptRow& one) { return one.reference_answer; });
+    };
+    log::info(cat("reference answers: for ", answered(train) + answered(heldout), " of ",
+                  order.size() + heldout_ids.size(), " prompts"));
+  }
   if (context.config.imports_pairs()) {
     const std::int64_t zero = ensure_iteration(context, 0).id;
     store_pairs(context, {zero, kImportedPairs, kImportSuite}, pairs, train.prompts);

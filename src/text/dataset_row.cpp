@@ -94,6 +94,20 @@ void read_scores(const RowObject& row, ReadRow& out) {
   }
 }
 
+/// The field that holds the reference answer of a prompt, or null.
+const char* reference_name(const RowObject& row) {
+  if (const char* name = first_present(row, {"reference", "reference_answer"})) return name;
+  if (row.present("question") && row.present("answer")) return "answer";
+  return row.present("qtype") && row.present("output") ? "output" : nullptr;
+}
+
+void read_reference(const RowObject& row, ReadRow& out) {
+  if (const char* name = reference_name(row)) {
+    out.row.reference = text_field(row, name);
+    out.mapping += cat(", \"", name, "\" is the reference answer");
+  }
+}
+
 void read_pair_row(const RowObject& row, ReadRow& out) {
   PairTexts pair = read_pair(row);
   out.row.messages = std::move(pair.prompt);
@@ -104,6 +118,7 @@ void read_pair_row(const RowObject& row, ReadRow& out) {
   read_scores(row, out);
   out.mapping = cat("the prompt is ", pair.prompt_source, ", the answers are the ",
                     pair.answer_form, " \"chosen\" and \"rejected\"");
+  read_reference(row, out);
 }
 
 Prompt required_prompt(const RowObject& row) {
@@ -162,13 +177,6 @@ void read_unpaired_row(const RowObject& row, ReadRow& out) {
   out.mapping += ", \"label\" says whether it is good";
 }
 
-/// The field that holds the reference answer of a prompt, or null.
-const char* reference_name(const RowObject& row) {
-  if (const char* name = first_present(row, {"reference", "reference_answer"})) return name;
-  if (row.present("question") && row.present("answer")) return "answer";
-  return row.present("qtype") && row.present("output") ? "output" : nullptr;
-}
-
 void read_prompt_row(const RowObject& row, ReadRow& out) {
   const DatasetKind kind = kind_of(row).value_or(DatasetKind::kPrompt);
   if (kind == DatasetKind::kPair) {
@@ -186,10 +194,7 @@ void read_prompt_row(const RowObject& row, ReadRow& out) {
     out.mapping += kind == DatasetKind::kSft ? ", taken as the reference" : ", left out";
     out.row.completion.clear();
   }
-  if (const char* name = reference_name(row)) {
-    out.row.reference = text_field(row, name);
-    out.mapping += cat(", \"", name, "\" is the reference answer");
-  }
+  read_reference(row, out);
 }
 
 }  // namespace

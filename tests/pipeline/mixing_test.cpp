@@ -161,6 +161,8 @@ TEST_CASE("mixing: what does not fit is refused", "[pipeline][mixing][unit]") {
   CHECK_THROWS_WITH(tiny.config(mix({"--pair.weights=1"})),
                     Catch::Matchers::Contains("1 given for 2 modules"));
   CHECK_THROWS_WITH(tiny.config({"--pair.rule=borda"}), Catch::Matchers::Contains("at least two"));
+  CHECK_THROWS_WITH(tiny.config(mix({"--pair.rule=borda", "--pair.committee_quota=length"})),
+                    Catch::Matchers::Contains("chamberlin_courant"));
   CHECK_THROWS_WITH(tiny.config({"--pair.module=lenght"}),
                     Catch::Matchers::Contains("did you mean length"));
 }

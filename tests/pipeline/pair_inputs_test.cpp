@@ -178,5 +178,15 @@ TEST_CASE("pair inputs: rapo draws the margin to the gap of the stored rewards",
         Approx(expected / static_cast<double>(selection.pairs.size())).epsilon(1e-4));
 }
 
+TEST_CASE("pair inputs: rapo refuses imported pairs without scores", "[pipeline][unit]") {
+  test::TinyRun tiny;
+  test::write_tiny_pairs_config(tiny.dir / "pairs.ini", tiny.dir.path());
+  std::ofstream(tiny.dir / "pairs.jsonl") << R"({"prompt":"Hi.","chosen":"yes","rejected":"no"})"
+                                          << "\n";
+  RunContext context(
+      tiny.config({"--loss.name=rapo", "--data.heldout=0", "--run.iterations=1"}, "pairs.ini"));
+  CHECK_THROWS_WITH(run_loop(context), Catch::Matchers::Contains("chosen_score"));
+}
+
 }  // namespace
 }  // namespace plumb

@@ -130,5 +130,21 @@ TEST_CASE("pairing: chamberlin_courant keeps a favourite of every module",
   CHECK(choose(ranked(scores), with_rule("borda")).pair->rejected_id == 13);
 }
 
+TEST_CASE("pairing: a committee with a quota holds a response of each third by length",
+          "[pipeline][mixing][unit]") {
+  // All modules like longer responses: without a quota the committee is the three longest.
+  auto candidates = ranked({{6, 6}, {5, 5}, {4, 4}, {3, 3}, {2, 2}, {1, 1}});
+  for (std::size_t i = 0; i < candidates.size(); ++i)
+    candidates[i].tokens = 60 - 10 * static_cast<std::int64_t>(i);
+  PairOptions options = with_rule("chamberlin_courant");
+  CHECK(choose(candidates, options).pair->rejected_id == 12);
+  options.committee_quota = "length";
+  CHECK(choose(candidates, options).pair->chosen_id == 10);
+  CHECK(choose(candidates, options).pair->rejected_id == 14);
+  // Two responses make two groups.
+  candidates.resize(2);
+  CHECK(choose(candidates, options).pair->rejected_id == 11);
+}
+
 }  // namespace
 }  // namespace plumb
