@@ -103,12 +103,13 @@ def test_many_rollouts_through_a_full_queue(slow, version):
 def test_a_server_that_loads(loading):
     """Every version tries again each second, up to 5 (0.4.6: 10) times."""
     before, url = loading.refused(), loading.url + "/get_reward"
-    model = helpers("0.9.0").RemoteRewardModel.remote(SimpleNamespace(), url)
-    calls = [lambda: helpers("0.4.6").remote_rm_fn_ray.remote(url, [CHAT]).tolist(),
-             lambda: helpers("0.5.9").remote_rm_fn_ray.remote(url, [CHAT], [PROMPT]).tolist(),
-             lambda: model.get_rewards.remote([CHAT], [PROMPT], ["gold"])[0]["rewards"],
-             lambda: asyncio.run(rollout("0.9.10", url))["reward"],
-             lambda: asyncio.run(rollout("0.11.2", url))["reward"]]
+    query_alone, with_prompts, sharded = (helpers(version) for version in ["0.4.6", "0.5.9", "0.9.0"])
+    rollouts = [rollout(version, url) for version in ["0.9.10", "0.11.2"]]
+    calls = [lambda: query_alone.remote_rm_fn_ray.remote(url, [CHAT]).tolist(),
+             lambda: with_prompts.remote_rm_fn_ray.remote(url, [CHAT], [PROMPT]).tolist(),
+             lambda: sharded.RemoteRewardModel.remote(None, url).get_rewards.remote([CHAT], [PROMPT], ["a"])[0]["rewards"],
+             lambda: asyncio.run(rollouts[0])["reward"],
+             lambda: asyncio.run(rollouts[1])["reward"]]
     with ThreadPoolExecutor(len(calls)) as pool:
         assert [reply.result() for reply in [pool.submit(call) for call in calls]] == [[VALUE]] * len(calls)
     assert loading.refused() >= before + len(calls)

@@ -34,6 +34,12 @@ class Nothing:
     def __getitem__(self, _):
         return Nothing()
 
+    def __setitem__(self, *_):
+        pass
+
+    def __iter__(self):
+        return iter(())
+
     def __or__(self, _):
         return Nothing()
 
@@ -47,6 +53,8 @@ class StandIn(ModuleType):
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
+        if f"{self.__name__}.{name}" in self.__spec__.loader.real:
+            return importlib.import_module(f"{self.__name__}.{name}")
         return Nothing()
 
 
@@ -69,12 +77,19 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def stands_in(self, name):
         if name in self.given or name.split(".")[0] in self.top:
             return True
-        if name.split(".")[0] in sys.stdlib_module_names:
+        if name.split(".")[0] in sys.stdlib_module_names or not self.asked_for_it():
             return False
         top = sys.modules.get(name.split(".")[0])
         if top is not None:
             return isinstance(top, StandIn)
         return importlib.machinery.PathFinder.find_spec(name.split(".")[0]) is None
+
+    def asked_for_it(self):
+        """Whether the import statement stands in one of the modules that run: installed libraries probe for others."""
+        frame = sys._getframe()
+        while frame.f_code.co_filename == __file__ or "importlib" in frame.f_code.co_filename:
+            frame = frame.f_back
+        return frame.f_globals.get("__name__") in self.real
 
     def create_module(self, spec):
         module = StandIn(spec.name)
