@@ -87,7 +87,8 @@ struct LossOutput {
                          // mean: the ledger's loss
   at::Tensor margin;     // [B] detached implicit reward margin, beta (a - b) or the loss's own
   std::vector<Metric> metrics;
-  at::Tensor history;  // [B, 3] float64 to be kept with the pairs; undefined unless Needs::history
+  at::Tensor history;  // [B, 3] float64 to be kept with the pairs: running means of how likely each
+                       // label is right and wrong, and the visits; undefined unless Needs::history
 };
 
 class PreferenceLoss {

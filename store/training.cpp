@@ -28,11 +28,18 @@ void add_step(Database& db, const StepRow& step) {
       "INSERT INTO step_pairs(step_id, position, pair_id, loss, margin, logp_chosen, "
       "logp_rejected) "
       "VALUES(:step, :position, :pair, :loss, :margin, :logp_chosen, :logp_rejected)");
+  Statement add_target = db.prepare(
+      "INSERT INTO pair_targets(step_id, pair_id, t_right, t_wrong, visits) "
+      "VALUES(:step, :pair, :t_right, :t_wrong, :visits)");
   std::int64_t position = 0;
   for (const LedgerRow& row : step.ledger) {
     add_visit
         .bind(id, position++, row.pair_id, row.loss, row.margin, row.logp_chosen, row.logp_rejected)
         .run();
+    if (row.target) {
+      add_target.bind(id, row.pair_id, row.target->right, row.target->wrong, row.target->visits)
+          .run();
+    }
   }
   transaction.commit();
 }

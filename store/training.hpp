@@ -12,6 +12,12 @@ namespace plumb::store {
 struct LedgerRow {
   std::int64_t pair_id = 0;
   double loss = 0, margin = 0, logp_chosen = 0, logp_rejected = 0;  // before the step's update
+  /// What the loss remembers of the pair from now on (table pair_targets).
+  struct Target {
+    double right = 0, wrong = 0;
+    std::int64_t visits = 0;
+  };
+  std::optional<Target> target{};
 };
 struct StepRow {
   std::int64_t run_id = 0, iteration_id = 0, global_step = 0;

@@ -40,8 +40,12 @@ void store_step(RunContext& context, const store::Iteration& iteration, std::int
   row.rss_bytes = peak_rss_bytes();
   row.metrics = result.metrics;
   if (iteration.index > 0) {
-    for (const StepResult::Pair& pair : result.pairs)
+    for (const StepResult::Pair& pair : result.pairs) {
       row.ledger.push_back({pair.id, pair.loss, pair.margin, pair.logp_chosen, pair.logp_rejected});
+      const std::vector<double>& kept = pair.history;
+      if (!kept.empty())
+        row.ledger.back().target = {kept.at(0), kept.at(1), static_cast<std::int64_t>(kept.at(2))};
+    }
   }
   store::add_step(context.db, row);
 }

@@ -146,8 +146,11 @@ struct Trainer::Impl {
 
   void record(const Weighed& weighed, const PreferenceBatch& batch,
               std::span<const TrainingPair* const> own, StepResult& result, MetricTotals& metrics) {
-    if (weighed.output.history.defined())
-      noted.emplace_back(indices_of(own), weighed.output.history.detach().to(at::kCPU));
+    at::Tensor kept;
+    if (weighed.output.history.defined()) {
+      kept = weighed.output.history.detach().to(at::kCPU, at::kDouble).contiguous();
+      noted.emplace_back(indices_of(own), kept);
+    }
     result.loss += weighed.total.item<double>();
     for (const Metric& metric : weighed.output.metrics)
       metrics.add(metric.name, metric.sum, metric.count);
@@ -161,6 +164,10 @@ struct Trainer::Impl {
       const auto at = static_cast<std::int64_t>(i);
       result.pairs.push_back({own[i]->id, losses[at].item<double>(), margins[at].item<double>(),
                               chosen[at].item<double>(), rejected[at].item<double>()});
+      if (kept.defined()) {
+        const double* values = kept.const_data_ptr<double>() + kept.size(1) * at;
+        result.pairs.back().history.assign(values, values + kept.size(1));
+      }
       metrics.add("len/chosen", static_cast<double>(own[i]->chosen.ids.size()), 1.0);
       metrics.add("len/rejected", static_cast<double>(own[i]->rejected.ids.size()), 1.0);
     }

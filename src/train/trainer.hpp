@@ -25,6 +25,7 @@ struct StepResult {
   struct Pair {
     std::int64_t id = 0;
     double loss = 0.0, margin = 0.0, logp_chosen = 0.0, logp_rejected = 0.0;
+    std::vector<double> history{};  // LossOutput::history; empty unless Needs::history
   };
   std::vector<Pair> pairs;
 };

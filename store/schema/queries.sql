@@ -71,6 +71,12 @@ SELECT l.pair_id AS pair, l.visits, l.last_loss, l.last_margin, l.mean_margin, q
 FROM (SELECT * FROM v_pair_ledger WHERE run_id=:run AND iteration=:it AND pair_set=:set ORDER BY last_loss DESC, pair_id LIMIT :limit) l
 JOIN pairs q ON q.pair_id=l.pair_id JOIN prompts p USING(prompt_id) JOIN samples c ON c.sample_id=q.chosen_id
 JOIN samples r ON r.sample_id=q.rejected_id ORDER BY l.last_loss DESC, l.pair_id;
+-- @suspects pairs whose label early-learning regularisation (loss.modifier = elr) trusts least
+SELECT l.pair_id AS pair, l.visits, l.suspect, round(l.t_right, 4) AS t_right, round(l.t_wrong, 4) AS t_wrong, q.margin AS reward_margin,
+  p.text AS prompt, c.text AS chosen, r.text AS rejected
+FROM (SELECT * FROM v_pair_targets WHERE run_id=:run AND iteration=:it AND pair_set=:set ORDER BY t_right-t_wrong, pair_id LIMIT :limit) l
+JOIN pairs q ON q.pair_id=l.pair_id JOIN prompts p USING(prompt_id) JOIN samples c ON c.sample_id=q.chosen_id
+JOIN samples r ON r.sample_id=q.rejected_id ORDER BY l.t_right-l.t_wrong, l.pair_id;
 -- @metric a training metric by step, with its mean over the last 25 steps
 SELECT t.global_step AS step, x.value, avg(x.value) OVER (ORDER BY t.global_step ROWS BETWEEN 24 PRECEDING AND CURRENT ROW) AS smooth
 FROM step_metrics x JOIN steps t USING(step_id) WHERE x.name=:metric AND t.run_id=:run ORDER BY step;

@@ -66,6 +66,12 @@ CREATE VIEW v_pair_ledger AS SELECT i.run_id, i.idx AS iteration, t.name AS pair
   FROM step_pairs x JOIN pairs q USING(pair_id) JOIN pair_sets t USING(pair_set_id) JOIN iterations i USING(iteration_id)
   GROUP BY i.run_id, i.idx, t.name, q.pair_id;
 
+-- What early-learning regularisation remembers of each pair after its last visit; suspect = it trusts the label less than its opposite.
+CREATE VIEW v_pair_targets AS SELECT i.run_id, i.idx AS iteration, t.name AS pair_set, q.pair_id, max(x.step_id) AS last_step_id, x.visits,
+    x.t_right, x.t_wrong, x.t_wrong>x.t_right AS suspect
+  FROM pair_targets x JOIN pairs q USING(pair_id) JOIN pair_sets t USING(pair_set_id) JOIN iterations i USING(iteration_id)
+  GROUP BY i.run_id, i.idx, t.name, q.pair_id;
+
 -- Agreement of two rankings, by iteration.
 CREATE VIEW v_consistency AS SELECT i.run_id, i.idx AS iteration, c.metric, c.ranker_a, c.ranker_b, count(*) AS n, avg(c.value) AS mean, min(c.value) AS lo
   FROM iterations i JOIN consistency c USING(iteration_id) GROUP BY i.run_id, i.idx, c.metric, c.ranker_a, c.ranker_b;

@@ -110,6 +110,33 @@ TEST_CASE("import: phrases that the data marks are the key spans that RRPO train
                    "'rrpo/span_tokens_rejected'") == 5);
 }
 
+TEST_CASE("import: early-learning regularisation suspects the pairs whose labels were swapped",
+          "[pipeline][unit]") {
+  PairRun tiny;
+  {
+    std::ofstream out(tiny.dir / "pairs.jsonl");
+    for (int i = 0; i < 20; ++i) {
+      const bool swapped = i == 3 || i == 11;
+      out << nlohmann::json{{"prompt", cat("Tell me number ", i, ".")},
+                            {swapped ? "rejected" : "chosen", "yes, yes"},
+                            {swapped ? "chosen" : "rejected", "no, not that"}}
+                 .dump()
+          << "\n";
+    }
+  }
+  RunContext context(tiny.pairs({"--run.iterations=1", "--data.heldout=0", "--loss.name=dpo",
+                                 "--loss.modifier=elr", "--train.num_train_epochs=6"}));
+  run_loop(context);
+  const store::Database& db = context.db;
+  CHECK(tiny.count(db, "SELECT count(*) FROM pair_targets") == 6 * 20);
+  CHECK(tiny.count(db, "SELECT count(*) FROM v_pair_targets WHERE visits=6") == 20);
+  auto query = db.prepare(
+      "SELECT group_concat(c.text, '|') FROM v_pair_targets t JOIN pairs p USING(pair_id) JOIN "
+      "samples c ON c.sample_id=p.chosen_id WHERE suspect");
+  REQUIRE(query.step());
+  CHECK(query.text(0) == "no, not that|no, not that");
+}
+
 TEST_CASE("import: the margin in the store is the difference of the model's summed log-probs",
           "[pipeline][unit]") {
   PairRun tiny;

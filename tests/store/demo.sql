@@ -62,6 +62,7 @@ INSERT INTO steps(step_id, run_id, iteration_id, global_step, epoch, lr, loss, g
 INSERT INTO step_metrics SELECT step_id, 'rewards/margins', .01*step_id FROM steps;
 INSERT INTO step_pairs SELECT t.step_id, row_number() OVER (PARTITION BY t.step_id ORDER BY q.pair_id)-1, q.pair_id, .7-.01*q.pair_id, .02*q.pair_id, -30.0, -32.0
   FROM steps t JOIN pair_sets x ON x.iteration_id=t.iteration_id AND x.name='train' JOIN pairs q ON q.pair_set_id=x.pair_set_id AND q.dropped IS NULL AND q.pair_id%30=t.step_id%30;
+INSERT INTO pair_targets SELECT step_id, pair_id, .3+.1*(pair_id%5), .7-.1*(pair_id%5), 1 FROM step_pairs;
 INSERT INTO evaluations(run_id, iteration_id, checkpoint_id, suite, metric, value, ci_low, ci_high, n) VALUES
   (1, 1, 1, 'heldout', 'reward/mean', .45, .40, .50, 15), (1, 2, 2, 'heldout', 'reward/mean', .50, .45, .55, 15), (1, 3, 3, 'heldout', 'reward/mean', .56, .51, .61, 15),
   (1, 2, 2, 'heldout', 'reward/difference', .05, .01, .09, 15), (1, 3, 3, 'heldout', 'reward/difference', .11, .06, .16, 15),

@@ -145,6 +145,12 @@ TEST_CASE("Stock queries answer what their names say", "[unit]") {
     CHECK(value(whole, 0, "tokens") == "3");
     CHECK(value(whole, 0, "rejected") == "-0.5");
   }
+  SECTION("@suspects begins with the label that is trusted least") {
+    const Table table = ask("suspects");
+    CHECK(value(table, 0, "suspect") == "1");
+    CHECK(value(table, 0, "t_right") == "0.3");
+    CHECK(std::stod(value(table, 0, "t_right")) <= std::stod(value(table, 1, "t_right")));
+  }
   SECTION("@ledger begins with the highest loss") {
     const Table table = ask("ledger");
     REQUIRE(table.rows.size() > 2);
