@@ -30,7 +30,10 @@ class Generator {
       : options_(options),
         model_(load_model(options.model, options.chat_template, options.dtype, options.device)),
         guides_(guide_options(options), "--guide", *model_.tokenizer,
-                choose_precision(options.dtype), choose_device(options.device)),
+                [&](const std::filesystem::path& path) {
+                  return load_language_model(path, choose_precision(options.dtype),
+                                             choose_device(options.device));
+                }),
         engine_(guides_.all().empty()
                     ? RolloutEngine(*model_.decoder, *model_.tokenizer, RolloutEngine::Options{})
                     : RolloutEngine(guides_.steer(*model_.decoder), *model_.tokenizer,

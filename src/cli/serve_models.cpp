@@ -27,12 +27,16 @@ std::string fingerprint_of(const RewardEntry& entry, const RewardModule& module,
 
 std::vector<Option> serve_option_table() {
   std::vector<Option> all = declared<service::ServeOptions>("serve");
+  for (Option& option : declared<GuideOptions>("guide")) all.push_back(std::move(option));
   for (Option& option : reward_options()) all.push_back(std::move(option));
   return all;
 }
 
 std::shared_ptr<const service::ServedModels> load_served_models(
     const service::ServeOptions& options, const OptionValues& values) {
+  const auto guides = values.read<GuideOptions>("guide");
+  if (options.policy.empty() && !guides.models.empty())
+    throw UsageError("guide.models is set, but there is no policy to steer: set serve.policy");
   auto models = std::make_shared<service::ServedModels>();
   RewardContext context(512, resolve_model, choose_precision(options.dtype),
                         choose_device(options.device));
@@ -45,8 +49,7 @@ std::shared_ptr<const service::ServedModels> load_served_models(
     models->modules.push_back({name, std::move(module), fingerprint});
   }
   if (!options.policy.empty()) {
-    models->policy =
-        load_text_model(options.policy, options.chat_template, options.dtype, options.device);
+    models->policy = load_text_model(options.policy, options.chat_template, guides, context);
     // Shares the policy's life, so that a reload frees both.
     models->tokenizer = {models->policy, &models->policy->tokenizer()};
   }

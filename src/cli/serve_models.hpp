@@ -8,7 +8,7 @@
 
 namespace plumb::cli {
 
-/// Options of `plumb serve`: its own and those of all reward modules.
+/// Options of `plumb serve`: its own, those of guides and of all reward modules.
 std::vector<Option> serve_option_table();
 
 /// Loads the modules, the tokenizer and the policy that the options name. Throws UsageError,

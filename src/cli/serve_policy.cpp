@@ -4,12 +4,14 @@
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/topk.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <limits>
 
-#include "cli/loaded_model.hpp"
 #include "core/error.hpp"
+#include "model/checkpoint.hpp"
+#include "pipeline/model_setup.hpp"
 #include "rollout/engine.hpp"
 
 namespace plumb::cli {
@@ -22,15 +24,28 @@ constexpr std::int64_t kLogitRows = 256;  // rows of full logits held at once
 
 class Policy final : public TextModel {
  public:
-  Policy(std::string name, LoadedModel&& model)
+  Policy(std::string name, std::shared_ptr<const LanguageModel> model, ChatTemplate chat,
+         Guides guides)
       : name_(std::move(name)),
         model_(std::move(model)),
-        engine_(*model_.decoder, *model_.tokenizer, RolloutEngine::Options{}) {}
+        chat_(std::move(chat)),
+        guides_(std::move(guides)),
+        end_ids_(find_end_ids(model_->decoder->config(), *model_->tokenizer, chat_)),
+        engine_(make_engine()) {}
 
   std::string name() const override { return name_; }
-  const Tokenizer& tokenizer() const override { return *model_.tokenizer; }
-  const ChatTemplate& chat() const override { return model_.chat; }
-  std::int64_t max_length() const override { return model_.config.max_position_embeddings; }
+  const Tokenizer& tokenizer() const override { return *model_->tokenizer; }
+  const ChatTemplate& chat() const override { return chat_; }
+  std::int64_t max_length() const override {
+    std::int64_t shortest = model_->decoder->config().max_position_embeddings;
+    for (const Guides::One& guide : guides_.all())
+      shortest = std::min(shortest, guide.model->decoder->config().max_position_embeddings);
+    return shortest;
+  }
+  std::vector<std::vector<std::int32_t>> guide_prompts(
+      std::span<const Message> messages) const override {
+    return guides_.prompts(messages);
+  }
 
   std::vector<std::vector<TokenLogprob>> score(std::span<const std::vector<std::int32_t>> sequences,
                                                std::int64_t top) override {
@@ -43,10 +58,16 @@ class Policy final : public TextModel {
   void generate(std::span<const RolloutRequest> requests, const SamplingOptions& sampling,
                 std::uint64_t seed, const Listener& listener) override {
     const at::NoGradGuard no_grad;
-    engine_.generate(requests, sampling, model_.end_ids, seed, 0, listener.done, listener.token);
+    engine_.generate(requests, sampling, end_ids_, seed, 0, listener.done, listener.token);
   }
 
  private:
+  RolloutEngine make_engine() const {
+    const Decoder& base = *model_->decoder;
+    if (guides_.all().empty()) return {base, *model_->tokenizer, RolloutEngine::Options{}};
+    return {guides_.steer(base), *model_->tokenizer, RolloutEngine::Options{}};
+  }
+
   std::vector<TokenLogprob> score_one(const std::vector<std::int32_t>& ids, std::int64_t top) {
     std::vector<TokenLogprob> rows;
     if (ids.empty()) return rows;
@@ -54,7 +75,7 @@ class Policy final : public TextModel {
     if (ids.size() == 1) return rows;
     RaggedBuilder builder;
     builder.add(ids);
-    const at::Tensor hidden = model_.decoder->hidden(builder.batch(model_.decoder->device()));
+    const at::Tensor hidden = model_->decoder->hidden(builder.batch(model_->decoder->device()));
     const auto last = static_cast<std::int64_t>(ids.size()) - 1;
     for (std::int64_t begin = 0; begin < last; begin += kLogitRows)
       add_rows(hidden.slice(0, begin, std::min(last, begin + kLogitRows)), begin, ids, top, rows);
@@ -64,7 +85,7 @@ class Policy final : public TextModel {
   void add_rows(const at::Tensor& hidden, std::int64_t begin, const std::vector<std::int32_t>& ids,
                 std::int64_t top, std::vector<TokenLogprob>& rows) {
     const at::Tensor logps =
-        at::log_softmax(model_.decoder->logits(hidden), -1).to(at::kCPU).contiguous();
+        at::log_softmax(model_->decoder->logits(hidden), -1).to(at::kCPU).contiguous();
     const std::int64_t vocab = logps.size(1);
     const float* values = logps.const_data_ptr<float>();
     at::Tensor best, best_ids;
@@ -87,7 +108,10 @@ class Policy final : public TextModel {
   }
 
   std::string name_;
-  LoadedModel model_;
+  std::shared_ptr<const LanguageModel> model_;
+  ChatTemplate chat_;
+  Guides guides_;
+  std::vector<std::int32_t> end_ids_;
   RolloutEngine engine_;
 };
 
@@ -95,10 +119,19 @@ class Policy final : public TextModel {
 
 std::shared_ptr<TextModel> load_text_model(const std::string& model,
                                            const std::string& chat_template,
-                                           const std::string& dtype, const std::string& device) {
+                                           const GuideOptions& guides, RewardContext& context) {
   std::string name = std::filesystem::path(model).filename().string();
   if (name.empty()) name = model;
-  return std::make_shared<Policy>(std::move(name), load_model(model, chat_template, dtype, device));
+  const auto load = [&](const std::string& option) {
+    return [&context, option](const std::filesystem::path& path) {
+      return context.language_model(path.string(), option);
+    };
+  };
+  std::shared_ptr<const LanguageModel> loaded = load("serve.policy")(resolve_model(model));
+  ChatTemplate chat = choose_chat_template(chat_template, loaded->chat_template_jinja);
+  Guides steering(guides, "guide.models", *loaded->tokenizer, load("guide.models"));
+  return std::make_shared<Policy>(std::move(name), std::move(loaded), std::move(chat),
+                                  std::move(steering));
 }
 
 }  // namespace plumb::cli

@@ -25,12 +25,12 @@ GuideName parse_guide(const std::string& text, const std::string& option) {
 }
 
 Guides::Guides(const GuideOptions& options, const std::string& option, const Tokenizer& base,
-               kernels::Precision precision, at::Device device)
+               const LoadGuide& load)
     : normalize_(options.normalize) {
   for (const std::string& text : options.models) {
     GuideName name = parse_guide(text, option);
     const std::filesystem::path path = resolve_model(name.model);
-    auto model = load_language_model(path, precision, device);
+    std::shared_ptr<const LanguageModel> model = load(path);
     check_same_vocabulary(base, *model->tokenizer, cat(option, " = ", name.model));
     ChatTemplate chat = choose_chat_template(options.chat_template, model->chat_template_jinja);
     guides_.push_back({std::move(name), path.string(), std::move(model), std::move(chat)});

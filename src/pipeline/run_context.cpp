@@ -222,8 +222,10 @@ store::CheckpointRow RunContext::save_policy(const fs::path& target) {
 
 const Guides* RunContext::guides() {
   if (guides_ || config.guide.models.empty()) return guides_.get();
-  auto guides = std::make_unique<Guides>(config.guide, "guide.models", tokenizer(), precision_,
-                                         choose_device(config.run.device));
+  auto guides = std::make_unique<Guides>(
+      config.guide, "guide.models", tokenizer(), [this](const fs::path& path) {
+        return load_language_model(path, precision_, choose_device(config.run.device));
+      });
   store::Transaction transaction(db);
   for (const Guides::One& guide : guides->all()) {
     auto before = db.prepare(

@@ -40,7 +40,7 @@ std::vector<Option> run_option_table() {
   add(declared<RolloutOptions>("rollout"));
   add(declared<RolloutEngine::Options>("rollout"));
   add(declared<SamplingOptions>("rollout"));
-  add(declared<GuideOptions>("guide"));
+  add(declared<RunGuideOptions>("guide"));
   add(declared<ScoreOptions>("score"));
   add(reward_options());
   add(declared<FilterOptions>("filter"));
@@ -124,7 +124,7 @@ RunConfig RunConfig::from(const OptionValues& values) {
   config.loss = values.read<LossChoice>("loss").name;
   config.train = values.read<TrainOptions>("train");
   config.eval = values.read<EvalOptions>("eval");
-  config.guide = values.read<GuideOptions>("guide");
+  config.guide = values.read<RunGuideOptions>("guide");
   config.values = values;
 
   if (config.model.path.empty())

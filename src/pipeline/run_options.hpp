@@ -184,7 +184,7 @@ struct RunConfig {
   std::string loss;  // name
   TrainOptions train;
   EvalOptions eval;
-  GuideOptions guide;
+  RunGuideOptions guide;
   OptionValues values;  // for the sections that losses and rewards declare themselves
 
   /// Reads and cross-checks the sections. Throws UsageError.

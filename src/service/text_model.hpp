@@ -30,6 +30,11 @@ class TextModel {
   virtual const ChatTemplate& chat() const = 0;
   virtual std::int64_t max_length() const = 0;  // prompt + response, tokens
 
+  /// A conversation as each model that steers the sampling reads it; none if nothing steers.
+  virtual std::vector<std::vector<std::int32_t>> guide_prompts(std::span<const Message>) const {
+    return {};
+  }
+
   /// Log-probabilities of given tokens, each after those before it. @param top  likeliest tokens
   /// wanted at each place
   virtual std::vector<std::vector<TokenLogprob>> score(

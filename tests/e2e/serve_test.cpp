@@ -4,10 +4,12 @@
 #include <random>
 #include <thread>
 
+#include "core/files.hpp"
 #include "rewards/registry.hpp"
 #include "service/http_client.hpp"
 #include "support/files.hpp"
 #include "support/process.hpp"
+#include "support/tiny_policy.hpp"
 
 #include "support/catch.hpp"
 
@@ -114,6 +116,66 @@ TEST_CASE("served scores equal those of the modules in this process, in any comp
   CHECK(sql.output().find("60") != std::string::npos);
 }
 
+TEST_CASE("a guide steers served completions; their log-probs are the policy's own", "[e2e]") {
+  const test::TempDir folder;
+  test::write_tiny_policy(folder / "policy");
+  test::write_tiny_policy(folder / "guide", 5, test::narrow_policy_config());
+  const std::string policy = (folder / "policy").string();
+  const std::string guide = (folder / "guide").string() + ":4";
+  const auto generated = [&](const std::vector<std::string>& more) {
+    const test::TempDir place;
+    std::vector<std::string> arguments{"generate",       "--model=" + policy,
+                                       "--prompt=hello", "--temperature=0",
+                                       "--json",         "--max_new_tokens=12"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return json::parse(test::run_plumb(place, arguments).out);
+  };
+  const json steered = generated({"--guide=" + guide}), plain = generated({});
+  REQUIRE(steered["ids"] != plain["ids"]);
+
+  test::Process process(folder, {"serve", "--serve.port=0", "--serve.modules=",
+                                 "--serve.policy=" + policy, "--guide.models=" + guide});
+  Client client(port_of(process));
+  const json chat =
+      client
+          .post("/v1/chat/completions", {{"messages", {{{"role", "user"}, {"content", "hello"}}}},
+                                         {"temperature", 0},
+                                         {"max_tokens", 12},
+                                         {"logprobs", true},
+                                         {"return_tokens_as_token_ids", true}})
+          .json();
+  INFO(chat);
+  const json& tokens = chat["choices"][0]["logprobs"]["content"];
+  REQUIRE(tokens.size() == steered["ids"].size());
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    CHECK(tokens[i]["token"] == "token_id:" + steered["ids"][i].dump());
+    CHECK(std::abs(tokens[i]["logprob"].get<double>() - steered["logp_policy"][i].get<double>()) <
+          1e-5);
+  }
+  // Ids alone: policy and guide read the same prompt.
+  const std::vector<int> prompt{20, 30, 40};
+  const json answer = client
+                          .post("/v1/completions", {{"prompt", prompt},
+                                                    {"max_tokens", 8},
+                                                    {"seed", 1},
+                                                    {"logprobs", 0},
+                                                    {"return_tokens_as_token_ids", true}})
+                          .json()["choices"][0]["logprobs"];
+  std::vector<int> all = prompt;
+  for (const json& token : answer["tokens"])
+    all.push_back(std::stoi(token.get<std::string>().substr(sizeof "token_id:" - 1)));
+  const json scored =
+      client
+          .post("/v1/completions",
+                {{"prompt", all}, {"max_tokens", 0}, {"echo", true}, {"logprobs", 0}})
+          .json()["choices"][0]["logprobs"]["token_logprobs"];
+  for (std::size_t i = 0; i < answer["tokens"].size(); ++i)
+    CHECK(std::abs(answer["token_logprobs"][i].get<double>() -
+                   scored[prompt.size() + i].get<double>()) < 1e-5);
+  ::kill(process.pid(), SIGTERM);
+  CHECK(process.wait() == 0);
+}
+
 TEST_CASE("what cannot be served is refused at the start", "[e2e]") {
   const auto run = [](const std::vector<std::string>& more) {
     const test::TempDir folder;
@@ -128,4 +190,24 @@ TEST_CASE("what cannot be served is refused at the start", "[e2e]") {
   CHECK(run({"--r3.encoder=/nowhere"}).first == 3);
   CHECK(run({"--serve.modules="}).first == 2);
   CHECK(run({"--serve.port=700000"}).first == 2);
+
+  const test::TempDir models;
+  test::write_tiny_policy(models / "policy");
+  test::write_tiny_policy(models / "guide");
+  const std::string policy = (models / "policy").string(), guide = (models / "guide").string();
+  const auto alone = run({"--serve.modules=length", "--guide.models=" + guide});
+  CHECK(alone.first == 2);
+  CHECK(alone.second.find("set serve.policy") != std::string::npos);
+  const auto steered = [&](const std::string& by) {
+    return run({"--serve.modules=", "--serve.policy=" + policy, "--guide.models=" + by});
+  };
+  CHECK(steered((models / "nowhere").string()).first == 3);
+  CHECK(steered(":2").first == 2);
+  std::string tokenizer = read_file(models / "guide" / "tokenizer.json", 1 << 20);
+  for (std::size_t at; (at = tokenizer.find("im_start")) != std::string::npos;)
+    tokenizer.replace(at, 8, "im_begin");
+  std::ofstream(models / "guide" / "tokenizer.json") << tokenizer;
+  const auto stranger = steered(guide);
+  CHECK(stranger.first == 2);
+  CHECK(stranger.second.find("a guide must share the base model's tokenizer") != std::string::npos);
 }

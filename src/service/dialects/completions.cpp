@@ -17,6 +17,7 @@ namespace {
 struct Completion {
   GenerationFields fields;
   std::vector<std::vector<std::int32_t>> prompts;
+  std::vector<std::vector<std::int32_t>> guide_prompts;  // of a chat: as each guide reads it
   std::string id, model;
   std::int64_t created = 0;
   bool chat = false, echo = false;
@@ -55,6 +56,7 @@ std::vector<RolloutRequest> requests_of(const Completion& completion) {
   for (const auto& prompt : completion.prompts) {
     RolloutRequest request;
     request.prompt_ids = prompt;
+    request.guide_prompts = completion.guide_prompts;
     request.samples = completion.fields.samples;
     request.stream = static_cast<std::uint64_t>(text_hash63(
         {reinterpret_cast<const char*>(prompt.data()), prompt.size() * sizeof(std::int32_t)}));
@@ -264,6 +266,7 @@ void fill(Completion& completion, const Call& call, const char* prefix, std::int
     if (prompt.empty()) throw Problem(400, "a prompt has no token", "prompt");
     longest = std::max(longest, prompt.size());
   }
+  for (const auto& prompt : completion.guide_prompts) longest = std::max(longest, prompt.size());
   const std::int64_t left = policy.max_length() - static_cast<std::int64_t>(longest);
   if (left < 0)
     throw Problem(400, cat("a prompt of ", longest, " tokens exceeds the model's context of ",
@@ -307,6 +310,7 @@ TextPlan plan_chat(const Call& call) {
   const std::vector<Message> messages = messages_of(need_field(call.body, "messages"), "messages");
   try {
     completion->prompts.push_back(policy.chat().encode(policy.tokenizer(), messages, true));
+    completion->guide_prompts = policy.guide_prompts(messages);
   } catch (const DataError& error) {
     throw Problem(400, error.what(), "messages");
   }
