@@ -40,8 +40,7 @@ const std::vector<Route>& post_routes() {
 }
 
 bool is_information_route(const std::string& path) {
-  if (path == "/v2" || path.starts_with("/v2/health/")) return true;
-  if (path.starts_with("/v2/models/")) return !is_kserve_infer(path);
+  if (is_kserve_information(path)) return true;
   return std::ranges::find(kInformation, path) != kInformation.end();
 }
 

@@ -126,8 +126,9 @@ std::optional<Reply> Service::refuse_early(Exchange& exchange) {
   const Route* route = find_route(request.path);
   const bool is_post_route = route != nullptr || request.path == kReloadRoute;
   exchange.route = is_get_route || is_post_route ? metric_route(request.path) : "other";
-  const ErrorStyle style =
-      route != nullptr ? route->style(nlohmann::json::object()) : ErrorStyle::kOpenAi;
+  const ErrorStyle style = route != nullptr ? route->style(nlohmann::json::object())
+                           : request.path.starts_with("/v2") ? ErrorStyle::kKserve
+                                                             : ErrorStyle::kOpenAi;
   const auto refuse = [&](int status, const std::string& reason, const std::string& message) {
     metrics_.add("plumb_rejected_total", reason_label(reason));
     return error_reply(style, status, message);
@@ -152,6 +153,13 @@ std::optional<Reply> Service::refuse_early(Exchange& exchange) {
     return refuse(415, "media_type",
                   cat("Content-Type is ", request.header("content-type").substr(0, 100),
                       ", expected application/json"));
+  }
+  if (const std::string_view coding = request.header("content-encoding");
+      !coding.empty() && coding != "identity") {
+    return with_header(refuse(415, "media_type",
+                              cat("Content-Encoding is ", coding.substr(0, 100),
+                                  ", expected a body that is not compressed")),
+                       "Accept-Encoding", "identity");
   }
   if (!models()) {
     return with_header(refuse(503, "loading", "models are being loaded"), "Retry-After", "1");

@@ -8,6 +8,7 @@ import pytest
 import tritonclient.http
 from tritonclient.utils import InferenceServerException
 
+from conftest import KEY
 from trainer_code import load, stand_ins
 from trainer_texts import CHAT, VALUE
 
@@ -55,6 +56,31 @@ def test_compressed_reply(triton, way):
 def test_a_version_of_a_model(triton):
     assert triton.is_model_ready(MODEL, "1")
     assert triton.infer(MODEL, sentences(["hello"], True), model_version="1").as_numpy("rewards").tolist() == [[5]]
+
+
+def test_what_is_not_there(triton):
+    """Its exceptions need a text under "error"."""
+    for call in [lambda: triton.infer(MODEL, sentences(["hello"], True), model_version="2"),
+                 triton.get_model_repository_index, lambda: triton.get_inference_statistics(MODEL)]:
+        with pytest.raises(InferenceServerException, match="there is no route") as refused:
+            call()
+        assert refused.value.status() == "404"
+
+
+def test_compressed_requests_are_refused(triton):
+    with pytest.raises(InferenceServerException, match="not compressed") as refused:
+        triton.infer(MODEL, sentences(["hello"], True), request_compression_algorithm="gzip")
+    assert refused.value.status() == "415"
+
+
+def test_keys(guarded):
+    with tritonclient.http.InferenceServerClient(guarded.address) as client:
+        assert client.is_server_ready()
+        for call in [lambda: client.get_model_metadata(MODEL), lambda: client.infer(MODEL, sentences(["hello"], True))]:
+            with pytest.raises(InferenceServerException, match="access key"):
+                call()
+        reply = client.infer(MODEL, sentences(["hello"], True), headers={"Authorization": f"Bearer {KEY}"})
+        assert reply.as_numpy("rewards").tolist() == [[5]]
 
 
 def test_an_unknown_model(triton):

@@ -333,6 +333,14 @@ TEST_CASE("KServe v2: JSON tensors, binary tensors, metadata", "[service][unit]"
   CHECK(get("/v2/models/reward_model").json()["outputs"][0]["name"] == "rewards");
   CHECK(get("/v2/models/reward_model/config").json()["max_batch_size"] == 1024);
   CHECK(get("/v2/models/gone").status == 404);
+  CHECK(get("/v2/models/reward_model/versions/1/ready").status == 200);
+  CHECK(get("/v2/models/reward_model/versions/1").json()["name"] == "reward_model");
+  for (const char* gone : {"/v2/models/reward_model/versions/2/ready", "/v2/repository",
+                           "/v2/models/reward_model/stats", "/v2/models/reward_model/x/ready",
+                           "/v2/models/", "/v2/health/x"}) {
+    CHECK(get(gone).status == 404);
+    CHECK(get(gone).json()["error"].is_string());
+  }
 }
 
 TEST_CASE("completions need a policy", "[service][unit]") {

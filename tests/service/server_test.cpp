@@ -116,6 +116,8 @@ TEST_CASE("every kind of bad request has its status and leaves the server well",
   CHECK(
       raw("POST /get_reward HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}") ==
       415);
+  CHECK(raw(post_head(2, "Content-Encoding: gzip\r\n") + "{}") == 415);
+  CHECK(raw(post_head(2, "Content-Encoding: identity\r\n") + "{}") == 400);
   CHECK(raw(post_head(2, "Expect: something\r\n") + "{}") == 417);
   // Framing that two servers could read in two ways.
   const std::string chunk = "2\r\n{}\r\n0\r\n\r\n";

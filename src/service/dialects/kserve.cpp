@@ -1,5 +1,6 @@
 #include "service/dialects/kserve.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/error.hpp"
@@ -14,6 +15,21 @@ namespace plumb::service {
 namespace {
 
 constexpr std::string_view kModels = "/v2/models/";
+constexpr std::string_view kVersion = "/versions/1";  // of every model
+
+/// /v2/models/MODEL[/versions/1][WHAT]; WHAT begins with a slash.
+struct ModelPath {
+  std::string model, what;
+};
+
+ModelPath split(const std::string& path) {
+  if (!path.starts_with(kModels)) return {};
+  const std::size_t end = std::min(path.find('/', kModels.size()), path.size());
+  std::string what = path.substr(end);
+  if (what == kVersion || what.starts_with(std::string(kVersion) + "/"))
+    what.erase(0, kVersion.size());
+  return {path.substr(kModels.size(), end - kModels.size()), std::move(what)};
+}
 
 /// One input, from JSON `data` or from its place in the binary tail.
 struct Input {
@@ -205,14 +221,15 @@ std::size_t kserve_json_size(const HttpRequest& request) {
   return size;
 }
 
-bool is_kserve_infer(const std::string& path) {
-  return path.starts_with(kModels) && path.ends_with("/infer");
+bool is_kserve_infer(const std::string& path) { return split(path).what == "/infer"; }
+
+bool is_kserve_information(const std::string& path) {
+  if (path == "/v2" || path == "/v2/health/live" || path == "/v2/health/ready") return true;
+  const auto [model, what] = split(path);
+  return !model.empty() && (what.empty() || what == "/ready" || what == "/config");
 }
 
-std::string kserve_model(const std::string& path) {
-  if (!path.starts_with(kModels)) return "";
-  return path.substr(kModels.size(), path.find('/', kModels.size()) - kModels.size());
-}
+std::string kserve_model(const std::string& path) { return split(path).model; }
 
 bool serves_kserve_model(const ServedModels& models, const ServeOptions& options,
                          const std::string& name) {
@@ -226,20 +243,20 @@ std::optional<Reply> kserve_information(const std::string& path, const ServedMod
     reply.status = good ? 200 : 503;
     return reply;
   };
-  if (path == "/v2" || path == "/v2/")
+  if (path == "/v2")
     return json_reply({{"name", "plumb"},
                        {"version", version},
                        {"extensions", {"binary_tensor_data", "model_configuration"}}});
   if (path == "/v2/health/live") return status(true);
   if (path == "/v2/health/ready") return status(models != nullptr);
-  const std::string model = kserve_model(path);
-  if (model.empty() || is_kserve_infer(path)) return std::nullopt;
+  const auto [model, what] = split(path);
+  if (model.empty()) return std::nullopt;
   if (models == nullptr) return status(false);
   if (!serves_kserve_model(*models, options, model))
     return error_reply(ErrorStyle::kKserve, 404,
                        cat("Request for unknown model: '", model, "' is not found"));
-  if (path.ends_with("/ready")) return status(true);
-  if (path.ends_with("/config"))
+  if (what == "/ready") return status(true);
+  if (what == "/config")
     return json_reply(
         {{"name", model},
          {"platform", ""},
