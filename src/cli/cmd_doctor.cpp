@@ -10,6 +10,7 @@
 #include <iostream>
 
 #include "cli/command.hpp"
+#include "cli/thread_waiting.hpp"
 #include "kernels/kernels.hpp"
 #include "pipeline/version.hpp"
 #include "store/database.hpp"
@@ -42,8 +43,8 @@ int doctor_command(const Arguments& arguments) {
   namespace fs = std::filesystem;
   std::cout << "plumb " << kVersion << ", database schema " << store::Database::newest_schema()
             << "\n"
-            << "threads " << at::get_num_threads() << ", CUDA "
-            << (at::globalContext().hasCUDA() ? "yes" : "no") << "\n"
+            << "threads " << at::get_num_threads() << " (waiting: " << thread_waiting()
+            << "), CUDA " << (at::globalContext().hasCUDA() ? "yes" : "no") << "\n"
             << "kernels bfloat16: " << kernels::instruction_set(kernels::Precision::kBFloat16)
             << ", float32: " << kernels::instruction_set(kernels::Precision::kFloat32) << "\n";
   struct statvfs disk {};

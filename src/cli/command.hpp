@@ -15,6 +15,7 @@ struct Command {
   std::string summary;
   std::vector<Option> (*options)();  // for --help
   int (*run)(const Arguments& arguments);
+  bool computes = false;  // runs models
 };
 const std::vector<Command>& commands();
 

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "cli/command.hpp"
+#include "cli/thread_waiting.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "core/progress.hpp"
@@ -55,7 +56,7 @@ const Command& find_command(const std::string& name) {
                        "; `plumb --help` lists all"));
 }
 
-int dispatch(Arguments arguments) {
+int dispatch(Arguments arguments, char** argv) {
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h" ||
       arguments[0] == "help") {
     print_help();
@@ -71,6 +72,7 @@ int dispatch(Arguments arguments) {
     print_command_help(command);
     return kOk;
   }
+  if (command.computes) limit_spinning(argv);
   if (take_flag(arguments, "quiet")) {
     log::set_quiet(true);
     Progress::set_quiet(true);
@@ -81,9 +83,9 @@ int dispatch(Arguments arguments) {
 }
 
 /// Runs a command and turns every failure into a message and an exit code.
-int guarded(const Arguments& arguments) {
+int guarded(const Arguments& arguments, char** argv) {
   try {
-    const int code = dispatch(arguments);
+    const int code = dispatch(arguments, argv);
     std::cout.flush();
     return code;
   } catch (const UsageError& error) {
@@ -107,5 +109,5 @@ int guarded(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   plumb::cli::tune_allocator();
-  return plumb::cli::guarded({argv + 1, argv + argc});
+  return plumb::cli::guarded({argv + 1, argv + argc}, argv);
 }

@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <fstream>
 
 #include "support/process.hpp"
@@ -20,6 +21,17 @@ TEST_CASE("cli: help, version and lists answer on standard output", "[e2e]") {
   CHECK_THAT(test::run_plumb(dir, {"list", "templates"}).out, Contains("smollm2"));
   CHECK_THAT(test::run_plumb(dir, {"list", "queries"}).out, Contains("@best_worst"));
   CHECK(test::run_plumb(dir, {"doctor"}).code == 0);
+}
+
+TEST_CASE("cli: threads wait for a short time unless the environment says otherwise", "[e2e]") {
+  test::TempDir dir;
+  const char* policy = std::getenv("OMP_WAIT_POLICY");
+  const std::string before = policy == nullptr ? "" : policy;
+  unsetenv("OMP_WAIT_POLICY");
+  CHECK_THAT(test::run_plumb(dir, {"doctor"}).out, Contains("waiting: GOMP_SPINCOUNT=20000"));
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  CHECK_THAT(test::run_plumb(dir, {"doctor"}).out, Contains("waiting: OMP_WAIT_POLICY=passive"));
+  if (before.empty()) unsetenv("OMP_WAIT_POLICY");
 }
 
 TEST_CASE("cli: mistakes of the user exit with 2 and name the way out", "[e2e]") {
