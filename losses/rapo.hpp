@@ -29,8 +29,10 @@ struct RapoOptions {
 class RapoLoss final : public PairwiseLoss {
  public:
   using Options = RapoOptions;
-  static constexpr std::string_view kName = "rapo", kPaper = "2502.00203",
-                                    kSummary = "draws the margin to the gap of stored rewards";
+  static constexpr std::string_view
+      kName = "rapo",
+      kPaper = "2502.00203",
+      kSummary = "Reward-aware PO (called RPO too): draws the margin to the gap of stored rewards";
 
   explicit RapoLoss(Options options) : options_(std::move(options)) {}
   Needs needs() const override { return {.reference = true, .rewards = true}; }

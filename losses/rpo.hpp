@@ -43,8 +43,10 @@ struct RpoOptions {
 class RpoLoss final : public PairwiseLoss {
  public:
   using Options = RpoOptions;
-  static constexpr std::string_view kName = "rpo", kPaper = "2405.16436",
-                                    kSummary = "DPO plus imitation of chosen responses";
+  static constexpr std::string_view
+      kName = "rpo",
+      kPaper = "2405.16436",
+      kSummary = "Regularized PO: DPO plus imitation of chosen or gold answers";
 
   explicit RpoLoss(Options options);
   Needs needs() const override;

@@ -27,9 +27,10 @@ struct RrpoOptions {
 class RrpoLoss final : public PairwiseLoss {
  public:
   using Options = RrpoOptions;
-  static constexpr std::string_view kName = "rrpo", kPaper = "2504.12083",
-                                    kSummary =
-                                        "ranks key spans, token-wise KL on the chosen response";
+  static constexpr std::string_view
+      kName = "rrpo",
+      kPaper = "2504.12083",
+      kSummary = "Refined Regularized PO: ranks key spans, token-wise KL on the chosen response";
 
   explicit RrpoLoss(Options options) : options_(options) {}
   Needs needs() const override {

@@ -82,7 +82,7 @@ HttpReply persistent(std::int64_t attempts, double backoff,
 }  // namespace
 
 RewardInfo RemoteReward::about() {
-  return {"remote", "server's", "none", "scores of another process over HTTP, see `plumb serve`"};
+  return {"remote", "the server's", "", "scores of another process over HTTP, see `plumb serve`"};
 }
 
 std::unique_ptr<RemoteReward> RemoteReward::make(const Options& options, RewardContext&) {

@@ -13,15 +13,30 @@
 namespace plumb::cli {
 namespace {
 
+/// A line of a list: name, what it is, and in parentheses where it comes from.
+void print_row(const std::string& name, const std::string& summary, const std::string& origin) {
+  constexpr std::size_t kNameWidth = 12;
+  std::cout << name << std::string(name.size() < kNameWidth ? kNameWidth - name.size() : 1, ' ')
+            << summary << (origin.empty() ? "" : "  (" + origin + ")") << "\n";
+}
+
+std::string paper(const std::string& number) { return number.empty() ? "" : "arXiv " + number; }
+
 void list_losses() {
+  std::cout << "losses, --loss.name=NAME\n";
   for (const LossEntry& entry : losses())
-    std::cout << entry.name << "  " << entry.summary << "  (" << entry.paper << ")\n";
+    print_row("  " + entry.name, entry.summary, paper(entry.paper));
+  std::cout << "modifiers of any loss, --loss.modifier=NAME[,NAME]\n";
+  for (const ModifierEntry& entry : modifiers())
+    print_row("  " + entry.name, entry.summary, paper(entry.paper));
 }
 
 void list_rewards() {
-  for (const RewardEntry& entry : reward_modules())
-    std::cout << entry.info.name << "  " << entry.info.summary << "  (" << entry.info.source
-              << "; unit " << entry.info.unit << ")\n";
+  for (const RewardEntry& entry : reward_modules()) {
+    const std::string unit = "unit " + entry.info.unit;
+    print_row(entry.info.name, entry.info.summary,
+              entry.info.source.empty() ? unit : entry.info.source + "; " + unit);
+  }
 }
 
 void list_templates() {

@@ -27,7 +27,7 @@ TEST_CASE("reward modules are listed once, in order, with their own options", "[
   for (const RewardEntry& entry : reward_modules()) {
     names.push_back(entry.info.name);
     CHECK_FALSE(entry.info.unit.empty());
-    CHECK_FALSE(entry.info.source.empty());
+    CHECK(entry.info.source.empty() == (entry.info.name == "remote"));
     CHECK_FALSE(entry.info.summary.empty());
     for (const Option& option : entry.options) {
       CHECK(option.key.rfind(entry.info.name + ".", 0) == 0);
