@@ -198,10 +198,13 @@ TEST_CASE_METHOD(Fixture, "typed prompts of this project", "[dataset][unit]") {
   CHECK(odd.rows.at(0).name() == "line 1");
 }
 
-TEST_CASE_METHOD(Fixture, "the demo prompts are read whole", "[dataset][unit]") {
+TEST_CASE_METHOD(Fixture, "the demo prompts and pairs are read whole", "[dataset][unit]") {
   const std::filesystem::path folder = std::filesystem::path(PLUMB_SOURCE_DIR) / "configs/data";
   CHECK(read_dataset(folder / "demo_prompts.jsonl", kPrompts).rows.size() == 60);
   CHECK(read_dataset(folder / "demo_prompts_more.jsonl", kPrompts).rows.size() == 80);
+  const DatasetOptions pairs{.kind = DatasetKind::kPair};
+  CHECK(read_dataset(folder / "edits_numbers.jsonl", pairs).rows.size() == 144);
+  CHECK(read_dataset(folder / "edits_words.jsonl", pairs).rows.size() == 96);
 }
 
 TEST_CASE_METHOD(Fixture, "nothing in an unknown field rejects a row", "[dataset][unit]") {
