@@ -3,10 +3,9 @@
 #include <sentencepiece_processor.h>
 
 #include "core/error.hpp"
-#include "text/added_tokens.hpp"
 #include "text/sentencepiece_proto.hpp"
+#include "text/tokenizer_base.hpp"
 #include "text/tokenizer_gguf.hpp"
-#include "text/tokenizer_pipeline.hpp"
 
 namespace plumb {
 namespace {
@@ -32,94 +31,57 @@ std::string with_spaces(std::string_view piece) {
   return out;
 }
 
-struct SentencePieceParts {
+struct SentencePieceParts : TokenizerParts {
   std::unique_ptr<const Processor> first;  // encodes the beginning of a text
   std::unique_ptr<const Processor> rest;  // encodes text after a special token: never adds a prefix
   bool adds_prefix = false;
-  Vocabulary vocabulary;
-  std::vector<AddedToken> added;
-  std::optional<std::int32_t> bos, eos;
-  bool adds_bos = false;
-  TokenizerFiles files;
 };
 
-class SentencePieceTokenizer final : public Tokenizer {
+class SentencePieceTokenizer final : public TokenizerBase {
  public:
   explicit SentencePieceTokenizer(SentencePieceParts parts)
-      : parts_(std::move(parts)),
-        added_(parts_.added, Normalizer()),
-        is_special_(parts_.vocabulary.pieces().size()) {
-    for (const std::string& piece : parts_.vocabulary.pieces())
+      : TokenizerBase(std::move(static_cast<TokenizerParts&>(parts))),
+        first_(std::move(parts.first)),
+        rest_(std::move(parts.rest)),
+        adds_prefix_(parts.adds_prefix) {
+    for (const std::string& piece : this->parts().vocabulary.pieces())
       texts_.push_back(with_spaces(piece));
-    for (std::int32_t id = 0; id < parts_.first->GetPieceSize(); ++id) {
-      if (!parts_.first->IsByte(id)) continue;
+    for (std::int32_t id = 0; id < first_->GetPieceSize(); ++id) {
+      if (!first_->IsByte(id)) continue;
       std::string& text = texts_[static_cast<std::size_t>(id)];
       if (const auto byte = byte_of_piece(text)) text = std::string(1, static_cast<char>(*byte));
     }
-    for (const AddedToken& token : parts_.added) {
-      is_special_[static_cast<std::size_t>(token.id)] = token.special;
+    for (const AddedToken& token : this->parts().added)
       texts_[static_cast<std::size_t>(token.id)] = token.content;
-    }
-  }
-
-  std::vector<std::int32_t> encode_template(
-      std::string_view text, std::vector<ProtectedSpan> protected_spans) const override {
-    check_text_length(text.size());
-    const ValidText valid = to_valid_text(text, std::move(protected_spans));
-    const std::string_view whole = valid.text;
-    std::vector<std::int32_t> ids;
-    for (const TextPart& part : added_.split_raw(whole, valid.spans)) {
-      if (part.id) {
-        ids.push_back(*part.id);
-        continue;
-      }
-      const Processor& processor = part.begin == 0 ? *parts_.first : *parts_.rest;
-      std::vector<int> piece_ids;
-      const auto status =
-          processor.Encode(whole.substr(part.begin, part.end - part.begin), &piece_ids);
-      if (!status.ok())
-        throw DataError(cat("SentencePiece cannot encode a text: ", status.ToString()));
-      ids.insert(ids.end(), piece_ids.begin(), piece_ids.end());
-    }
-    return ids;
   }
 
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const override {
     std::string out;
     bool at_start = true;
     for (const std::int32_t id : ids) {
-      parts_.vocabulary.piece(id);  // throws for an id outside of the vocabulary
-      const auto row = static_cast<std::size_t>(id);
-      if (skip_special && is_special_[row]) continue;
-      std::string_view text = texts_[row];
-      if (at_start && parts_.adds_prefix && !is_special_[row] && text.starts_with(' '))
-        text.remove_prefix(1);
+      parts().vocabulary.piece(id);  // throws for an id outside of the vocabulary
+      const bool special = is_special(id);
+      if (skip_special && special) continue;
+      std::string_view text = texts_[static_cast<std::size_t>(id)];
+      if (at_start && adds_prefix_ && !special && text.starts_with(' ')) text.remove_prefix(1);
       at_start = false;
       out += text;
     }
     return out;
   }
 
-  std::string piece(std::int32_t id) const override { return parts_.vocabulary.piece(id); }
-  std::optional<std::int32_t> find(std::string_view piece) const override {
-    return parts_.vocabulary.find(piece);
-  }
-  std::int32_t vocab_size() const override { return parts_.vocabulary.size(); }
-  bool is_special(std::int32_t id) const override {
-    return parts_.vocabulary.contains(id) && is_special_[static_cast<std::size_t>(id)];
-  }
-  std::optional<std::int32_t> bos() const override { return parts_.bos; }
-  std::optional<std::int32_t> eos() const override { return parts_.eos; }
-  bool adds_bos() const override { return parts_.adds_bos; }
-
-  void save(const std::filesystem::path& folder, const std::string& chat_template) const override {
-    parts_.files.save(folder, chat_template);
-  }
-
  private:
-  SentencePieceParts parts_;
-  AddedTokens added_;
-  std::vector<bool> is_special_;    // [V]
+  void encode_between(std::string_view text, bool at_start,
+                      std::vector<std::int32_t>& ids) const override {
+    std::vector<int> piece_ids;
+    const auto status = (at_start ? *first_ : *rest_).Encode(text, &piece_ids);
+    if (!status.ok())
+      throw DataError(cat("SentencePiece cannot encode a text: ", status.ToString()));
+    ids.insert(ids.end(), piece_ids.begin(), piece_ids.end());
+  }
+
+  std::unique_ptr<const Processor> first_, rest_;
+  bool adds_prefix_;
   std::vector<std::string> texts_;  // [V] what each id stands for, with real spaces and bytes
 };
 

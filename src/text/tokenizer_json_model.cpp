@@ -165,7 +165,7 @@ std::unique_ptr<const PieceModel> read_wordpiece(const json& model, const ReadVo
   return std::make_unique<WordPiece>(std::move(options), texts_of(read, false));
 }
 
-TokenizerParts read_parts(const json& tokenizer, const TokenizerSettings& settings) {
+PipelineParts read_parts(const json& tokenizer, const TokenizerSettings& settings) {
   const auto part = [&](const char* key) { return tokenizer.value(key, json()); };
   const json& model = tokenizer.at("model");
   if (!model.is_object()) throw DataError("model is not an object");
@@ -173,7 +173,7 @@ TokenizerParts read_parts(const json& tokenizer, const TokenizerSettings& settin
   if (type != "BPE" && type != "WordPiece") {
     throw DataError(cat("model type '", type, "' is not supported; expected BPE or WordPiece"));
   }
-  TokenizerParts parts;
+  PipelineParts parts;
   ReadVocabulary read = read_vocabulary(tokenizer, settings);
   ReadPreTokenizer pretokenizer = read_pretokenizer(part("pre_tokenizer"));
   parts.model =
@@ -198,7 +198,7 @@ std::unique_ptr<Tokenizer> pipeline_from_json(const json& tokenizer,
                                               const TokenizerSettings& settings,
                                               TokenizerFiles files, const std::string& source) {
   try {
-    TokenizerParts parts = read_parts(tokenizer, settings);
+    PipelineParts parts = read_parts(tokenizer, settings);
     parts.files = std::move(files);
     return make_pipeline_tokenizer(std::move(parts));
   } catch (const DataError& error) {
