@@ -22,6 +22,14 @@ def triton(server):
         yield client
 
 
+def test_readiness_while_it_loads(loading):
+    with tritonclient.http.InferenceServerClient(loading.address) as client:
+        assert client.is_server_live()
+        assert not client.is_server_ready() and not client.is_model_ready(MODEL)
+        loading.wait_until_ready()
+        assert client.is_server_ready() and client.is_model_ready(MODEL)
+
+
 def sentences(texts, binary):
     wanted = tritonclient.http.InferInput("sentences", [len(texts), 1], "BYTES")
     wanted.set_data_from_numpy(np.array([[text.encode()] for text in texts], dtype=np.object_), binary_data=binary)

@@ -42,11 +42,10 @@ def questions(*arguments):
 @pytest.mark.parametrize("settings", [
     {}, {"batch_size": 3}, {"num_concurrent": 4}, {"batch_size": 2, "num_concurrent": 2}, {"tokenized_requests": False}])
 def test_loglikelihood(server, model, settings):
-    """Each token of the fake policy has log-prob -1."""
+    """Each token of the fake policy has log-prob -1, and none is likelier."""
     asked = questions(("2 + 2 =", " 4"), ("2 + 2 =", " four"), ("The sky is", " blue, mostly"))
     found = model(server, **settings).loglikelihood(asked)
-    assert [value for value, _ in found] == [-2, -5, -13]
-    assert all(greedy in (True, False) for _, greedy in found)
+    assert found == [(-2, True), (-5, True), (-13, True)]
 
 
 def test_perplexity(server, model):
