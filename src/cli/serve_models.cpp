@@ -49,7 +49,7 @@ std::shared_ptr<const service::ServedModels> load_served_models(
     models->modules.push_back({name, std::move(module), fingerprint});
   }
   if (!options.policy.empty()) {
-    models->policy = load_text_model(options.policy, options.chat_template, guides, context);
+    models->serve_policy(load_text_model(options.policy, options.chat_template, guides, context));
     // Shares the policy's life, so that a reload frees both.
     models->tokenizer = {models->policy, &models->policy->tokenizer()};
   }

@@ -12,6 +12,7 @@
 #include "core/error.hpp"
 #include "model/checkpoint.hpp"
 #include "pipeline/model_setup.hpp"
+#include "rewards/token_logprobs.hpp"
 #include "rollout/engine.hpp"
 
 namespace plumb::cli {
@@ -20,7 +21,8 @@ namespace {
 using service::TextModel;
 using service::TokenLogprob;
 
-constexpr std::int64_t kLogitRows = 256;  // rows of full logits held at once
+constexpr std::int64_t kLogitRows = 256;     // rows of full logits held at once
+constexpr std::int64_t kBatchTokens = 2048;  // of one forward pass
 
 class Policy final : public TextModel {
  public:
@@ -41,6 +43,23 @@ class Policy final : public TextModel {
     for (const Guides::One& guide : guides_.all())
       shortest = std::min(shortest, guide.model->decoder->config().max_position_embeddings);
     return shortest;
+  }
+  std::string fingerprint() const override {
+    return cat(model_->content_hash, "\n", chat_.name(), "\n",
+               static_cast<int>(model_->decoder->precision()));
+  }
+  service::SampleTokens tokens_of(const RewardSample& sample) const override {
+    Continuation tokens = continuation_of(*model_, chat_, sample.messages, sample);
+    return {std::move(tokens.prompt), std::move(tokens.response)};
+  }
+  std::vector<std::vector<float>> logprobs(
+      std::span<const service::SampleTokens> samples) override {
+    const at::NoGradGuard no_grad;
+    std::vector<Continuation> continuations;
+    for (const service::SampleTokens& sample : samples)
+      continuations.push_back({sample.prompt, sample.response});
+    return token_logprobs(*model_->decoder, continuations, model_->decoder->config().vocab_size,
+                          kBatchTokens);
   }
   std::vector<std::vector<std::int32_t>> guide_prompts(
       std::span<const Message> messages) const override {

@@ -197,10 +197,11 @@ void Compute::keep(const ServedModule& module, std::span<const Work> works,
     } else {
       metrics_.add("plumb_score_errors_total", module_label(module));
     }
-    records.push_back({&module, &work.job->items[work.item].sample, &score, latency_us});
+    if (module.is_stored)
+      records.push_back({&module, &work.job->items[work.item].sample, &score, latency_us});
   }
   metrics_.add("plumb_cache_misses_total", "", static_cast<double>(works.size()));
-  if (sink_ == nullptr) return;
+  if (sink_ == nullptr || records.empty()) return;
   try {
     sink_->add(records);
   } catch (const std::exception& error) {

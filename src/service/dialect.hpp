@@ -41,7 +41,9 @@ struct Call {
 
 /// What a scoring route wants to know, and how it tells the client.
 struct ScorePlan {
-  std::vector<std::string> modules;  // by name; empty: the first one
+  std::vector<std::string> modules;                       // by name; empty: the first one
+  bool needs_module = true;                               // false: none if none is named
+  std::vector<std::shared_ptr<const ServedModule>> more;  // behind those; the request's own
   std::vector<ScoreItem> items;
   std::optional<bool> truncate;            // the client's own wish about texts that are too long
   std::optional<std::int64_t> max_length;  // tokens, below the service's own limit
@@ -70,6 +72,7 @@ struct Route {
   ScorePlan (*plan)(const Call& call) = nullptr;     // scores texts
   Reply (*answer)(const Call& call) = nullptr;       // answers at once
   TextPlan (*complete)(const Call& call) = nullptr;  // asks the policy
+  bool takes_put = false;                            // PUT does the same
 };
 /// All routes of the dialects; each family of clients has one file in dialects/.
 const std::vector<Route>& post_routes();

@@ -74,12 +74,33 @@ std::vector<ScoreItem> items_from_input(const Call& call, const nlohmann::json& 
   return items;
 }
 
+namespace {
+
+/// huggingface_hub sends this name where its user gives an address alone.
+constexpr const char* kNamelessModel = "tgi";
+
+bool is_service(const Call& call, const std::string& model) {
+  return model.empty() || model == call.options.model_name || model == kNamelessModel;
+}
+
+[[noreturn]] void no_such_model(const std::string& model) {
+  throw Problem(404, cat("the model '", model, "' does not exist"), "model");
+}
+
+}  // namespace
+
 std::vector<std::string> modules_of_model(const Call& call) {
   const std::string model = text_field(call.body, "model");
-  if (model.empty() || model == call.options.model_name) return {};
-  if (call.models.find(model) == nullptr)
-    throw Problem(404, cat("the model '", model, "' does not exist"), "model");
+  if (is_service(call, model)) return {};
+  if (call.models.find(model) == nullptr) no_such_model(model);
   return {model};
+}
+
+std::string policy_model(const Call& call) {
+  const std::string model = text_field(call.body, "model");
+  if (model.empty()) return call.models.policy->name();
+  if (model != call.models.policy->name() && !is_service(call, model)) no_such_model(model);
+  return model;
 }
 
 std::string reply_model(const Call& call) {

@@ -25,6 +25,9 @@ std::vector<ScoreItem> items_from_input(const Call& call, const nlohmann::json& 
 /// The modules that a client's `model` means: none for null, the service's own name or the first
 /// module. Throws Problem 404.
 std::vector<std::string> modules_of_model(const Call& call);
+/// The policy's name, or the client's own for it: none or one of the service's. Throws Problem 404
+/// for a `model` that is something else.
+std::string policy_model(const Call& call);
 /// The model name that a reply states.
 std::string reply_model(const Call& call);
 

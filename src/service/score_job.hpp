@@ -33,6 +33,7 @@ struct ModuleScore {
 struct ScoreJob {
   std::shared_ptr<const ServedModels> models;
   std::vector<const ServedModule*> modules;
+  std::vector<std::shared_ptr<const ServedModule>> own_modules;  // keeps the last of `modules`
   std::vector<ScoreItem> items;
   std::vector<ModuleScore> scores;   // [items * modules]
   std::vector<Sha256::Digest> keys;  // [items * modules] of the cache; empty if it is off

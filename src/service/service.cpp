@@ -142,9 +142,14 @@ std::optional<Reply> Service::refuse_early(Exchange& exchange) {
   if (!is_get_route && !is_post_route)
     return refuse(404, "no_route", cat("there is no route ", request.path));
   const bool is_read = request.method == "GET" || request.method == "HEAD";
-  if (is_get_route ? !is_read : request.method != "POST") {
+  const bool takes_put = route != nullptr && route->takes_put;
+  const bool is_write = request.method == "POST" || (takes_put && request.method == "PUT");
+  if (is_get_route ? !is_read : !is_write) {
     return with_header(refuse(405, "method", cat(request.path, " does not take ", request.method)),
-                       "Allow", is_get_route ? "GET, HEAD" : "POST");
+                       "Allow",
+                       is_get_route ? "GET, HEAD"
+                       : takes_put  ? "POST, PUT"
+                                    : "POST");
   }
   if (is_get_route || request.path == kReloadRoute) return std::nullopt;
   const bool is_binary =
@@ -170,7 +175,8 @@ std::optional<Reply> Service::refuse_early(Exchange& exchange) {
 
 void Service::handle(const std::shared_ptr<Exchange>& exchange) {
   if (exchange->request.path == kReloadRoute) return reload(exchange);
-  if (exchange->request.method != "POST") return exchange->reply(get(exchange->request.path));
+  if (is_information_route(exchange->request.path))
+    return exchange->reply(get(exchange->request.path));
   if (exchange->request.body.size() <= kSmallBody) return process(exchange);
   prepare_.run([this, exchange] {
     if (!exchange->abandoned) process(exchange);
@@ -245,11 +251,15 @@ void Service::score(const std::shared_ptr<Exchange>& exchange, ErrorStyle style,
     throw Problem(422, cat(plan.items.size(), " texts in one request, at most ", options_.max_items,
                            " are taken"));
   }
-  if (job->models->modules.empty())
-    throw Problem(404,
-                  "no reward module is loaded: the service was started with serve.modules empty");
-  if (plan.modules.empty()) plan.modules = {job->models->modules.front().name};
+  if (plan.modules.empty() && plan.needs_module) {
+    if (job->models->modules.empty())
+      throw Problem(404,
+                    "no reward module is loaded: the service was started with serve.modules empty");
+    plan.modules = {job->models->modules.front().name};
+  }
   for (const std::string& name : plan.modules) job->modules.push_back(job->models->find(name));
+  job->own_modules = std::move(plan.more);
+  for (const auto& module : job->own_modules) job->modules.push_back(module.get());
   job->items = std::move(plan.items);
   job->render = [render = std::move(plan.render), style](const ScoreJob& done) {
     try {

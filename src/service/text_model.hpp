@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "rewards/reward.hpp"
 #include "rollout/request.hpp"
 #include "rollout/sampling.hpp"
 #include "text/chat_template.hpp"
@@ -20,6 +21,11 @@ struct TokenLogprob {
   std::vector<std::pair<std::int32_t, double>> top;  // most likely first
 };
 
+/// A response after its prompt, as a model's tokens.
+struct SampleTokens {
+  std::vector<std::int32_t> prompt, response;
+};
+
 /// A language model as the completion routes see it. Used by the compute thread alone, but for the
 /// facts about it.
 class TextModel {
@@ -29,6 +35,15 @@ class TextModel {
   virtual const Tokenizer& tokenizer() const = 0;
   virtual const ChatTemplate& chat() const = 0;
   virtual std::int64_t max_length() const = 0;  // prompt + response, tokens
+
+  /// Of everything that decides its log-probs.
+  virtual std::string fingerprint() const = 0;
+  /// A sample as this model reads it: the ids it came with where they stand for the same text, else
+  /// the text and, if it is finished, the chat format's end of turn. Throws DataError if prompt or
+  /// response has no token, or both exceed the context.
+  virtual SampleTokens tokens_of(const RewardSample& sample) const = 0;
+  /// Log-probs of the responses' tokens, nats. Neighbours with the same prompt share its pass.
+  virtual std::vector<std::vector<float>> logprobs(std::span<const SampleTokens> samples) = 0;
 
   /// A conversation as each model that steers the sampling reads it; none if nothing steers.
   virtual std::vector<std::vector<std::int32_t>> guide_prompts(std::span<const Message>) const {

@@ -176,6 +176,52 @@ TEST_CASE("a guide steers served completions; their log-probs are the policy's o
   CHECK(process.wait() == 0);
 }
 
+TEST_CASE("served log-probs of responses and labels are those of `plumb logprobs`", "[e2e]") {
+  const test::TempDir folder;
+  test::write_tiny_policy(folder / "policy");
+  const std::string policy = (folder / "policy").string();
+  const auto logprobs = [&](const json& line) {
+    const test::TempDir place;
+    const auto done = test::run_plumb(place, {"logprobs", "--model=" + policy}, line.dump() + "\n");
+    INFO(done.err);
+    REQUIRE(done.code == 0);
+    return json::parse(done.out)["token_logprobs"];
+  };
+  const auto close = [](const json& a, const json& b) {
+    REQUIRE(a.size() == b.size());
+    for (std::size_t i = 0; i < a.size(); ++i)
+      CHECK(std::abs(a[i].get<double>() - b[i].get<double>()) < 1e-5);
+  };
+  test::Process process(
+      folder, {"serve", "--serve.port=0", "--serve.modules=length", "--serve.policy=" + policy});
+  Client client(port_of(process));
+  const auto sample = [](bool finished) {
+    return json{{"prompt", "hello"}, {"response", "you"}, {"finished", finished}};
+  };
+  const json data = client
+                        .post("/v1/rewards", {{"samples", {sample(false), sample(true)}},
+                                              {"return", {"logprobs"}}})
+                        .json()["data"];
+  close(data[0]["logprobs"], logprobs({{"prompt", "hello"}, {"response", "you"}}));
+  CHECK(data[0]["response_token_ids"].size() == 3);
+  CHECK(data[1]["response_token_ids"].size() == 4);
+  CHECK(data[1]["response_token_ids"][3] == 2);  // <|im_end|>
+  CHECK(data[0]["score"].is_number());
+
+  const std::vector<int> prompt{20, 30, 40, 50};
+  const json labels =
+      client
+          .post("/v1/score",
+                {{"query", {20, 30}}, {"items", {{40, 50}}}, {"label_token_ids", {60, 70}}})
+          .json()["scores"][0];
+  for (std::size_t i = 0; i < 2; ++i) {
+    const json own = logprobs({{"prompt_ids", prompt}, {"response_ids", {i == 0 ? 60 : 70}}});
+    CHECK(std::abs(std::log(labels[i].get<double>()) - own[0].get<double>()) < 1e-5);
+  }
+  ::kill(process.pid(), SIGTERM);
+  CHECK(process.wait() == 0);
+}
+
 TEST_CASE("what cannot be served is refused at the start", "[e2e]") {
   const auto run = [](const std::vector<std::string>& more) {
     const test::TempDir folder;

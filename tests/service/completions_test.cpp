@@ -18,7 +18,7 @@ ReadyServer& server() {
                             std::vector<std::string>{},
                             []() -> std::shared_ptr<const service::ServedModels> {
                               auto models = test::fake_models({});
-                              models->policy = std::make_shared<test::FakePolicy>();
+                              models->serve_policy(std::make_shared<test::FakePolicy>());
                               return models;
                             });
   return shared;
@@ -90,6 +90,13 @@ TEST_CASE("echo without new tokens scores the given text; the first token has nu
       "/v1/completions",
       {{"prompt", "xy"}, {"max_tokens", 1}, {"logprobs", 0}, {"return_tokens_as_token_ids", true}});
   CHECK(ids["choices"][0]["logprobs"]["tokens"] == json::array({"token_id:97"}));
+}
+
+TEST_CASE("the service's names for its models are those of the policy, too", "[service][unit]") {
+  for (const char* model : {"plumb", "fake-policy", "tgi"})
+    CHECK(ok("/v1/completions", {{"model", model}, {"prompt", "x"}})["model"] == model);
+  CHECK(ok("/v1/completions", {{"prompt", "x"}})["model"] == "fake-policy");
+  CHECK(ok("/classify", {{"model", "tgi"}, {"input", "ab"}})["data"][0]["probs"][0] == 2.0);
 }
 
 TEST_CASE("a chat completion has a message and its log-probs", "[service][unit]") {

@@ -205,6 +205,26 @@ TEST_CASE("/score: pairs 1:1, 1:N and N:N under all their names", "[service][uni
   CHECK(server().post("/score", {{"text_1", "a"}}).status == 400);
 }
 
+TEST_CASE("PUT /classify is POST /classify; elsewhere PUT is refused", "[service][unit]") {
+  const auto sent = [](const std::string& method, const std::string& path,
+                       const std::string& body) {
+    return test::Client(server().port()).request(method, path, body);
+  };
+  const json body{{"text", {"hello"}}};
+  const json put = sent("PUT", "/classify", body.dump()).json();
+  CHECK(put[0]["embedding"] == ok("/classify", body)[0]["embedding"]);
+  CHECK(sent("PUT", "/classify", "{").status == 400);
+  for (const char* method : {"GET", "DELETE", "PATCH"}) {
+    const Answer other = sent(method, "/classify", method == std::string("GET") ? "" : "{}");
+    CHECK(other.status == 405);
+    CHECK(other.headers.at("allow") == "POST, PUT");
+  }
+  const Answer elsewhere = sent("PUT", "/v1/classify", json{{"input", "a"}}.dump());
+  CHECK(elsewhere.status == 405);
+  CHECK(elsewhere.headers.at("allow") == "POST");
+  CHECK(sent("PUT", "/health", "").status == 405);
+}
+
 TEST_CASE("/v1/score with query and items: SGLang's rows", "[service][unit]") {
   const json reply = ok("/v1/score", {{"query", "ab"}, {"items", {"hello", "you"}}});
   CHECK(reply["object"] == "scoring");

@@ -53,7 +53,7 @@ CurlLine read_curl(const std::string& line) {
     } else if (words[i] == "-H") {
       curl.headers += words.at(++i) + "\r\n";
     } else if (words[i] == "--json") {
-      curl.method = "POST";
+      if (curl.method == "GET") curl.method = "POST";
       curl.headers += "Content-Type: application/json\r\nAccept: application/json\r\n";
       curl.body = words.at(++i);
     } else {
@@ -87,7 +87,7 @@ service::Service::Loader documented_models() {
     for (const char* name : {"r3", "length", "repetition"})
       models->modules.push_back(
           {name, std::make_shared<test::FakeReward>(name, test::FakeOptions{}), name});
-    models->policy = std::make_shared<test::FakePolicy>();
+    models->serve_policy(std::make_shared<test::FakePolicy>());
     models->tokenizer = {models->policy, &models->policy->tokenizer()};
     return models;
   };

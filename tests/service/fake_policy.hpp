@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/error.hpp"
 #include "service/fake_models.hpp"
 
 /// A policy for tests of the completion routes: no libtorch, known tokens and values.
@@ -14,6 +15,27 @@ class FakePolicy final : public service::TextModel {
   const Tokenizer& tokenizer() const override { return tokenizer_; }
   const ChatTemplate& chat() const override { return chat_; }
   std::int64_t max_length() const override { return 4096; }
+
+  std::string fingerprint() const override { return "fake"; }
+  service::SampleTokens tokens_of(const RewardSample& sample) const override {
+    service::SampleTokens tokens{
+        chat_.encode(tokenizer_, sample.messages, true),
+        sample.response_ids.empty() ? tokenizer_.encode(sample.response) : sample.response_ids};
+    if (tokens.response.empty()) throw DataError("the response has no tokens");
+    return tokens;
+  }
+  /// -(id mod 10) - 1, after a prompt that begins with "!" one more below.
+  std::vector<std::vector<float>> logprobs(
+      std::span<const service::SampleTokens> samples) override {
+    std::vector<std::vector<float>> out;
+    for (const service::SampleTokens& sample : samples) {
+      const bool low = sample.prompt.front() == '!';
+      std::vector<float>& values = out.emplace_back();
+      for (const std::int32_t id : sample.response)
+        values.push_back(-static_cast<float>(id % 10) - (low ? 2.0F : 1.0F));
+    }
+    return out;
+  }
 
   std::vector<std::vector<service::TokenLogprob>> score(
       std::span<const std::vector<std::int32_t>> sequences, std::int64_t) override {

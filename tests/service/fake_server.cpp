@@ -11,7 +11,7 @@ namespace {
 std::shared_ptr<plumb::service::ServedModels> models(const plumb::test::FakeOptions& options) {
   std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(options.load_ms));
   auto models = plumb::test::fake_models(options);
-  if (options.policy) models->policy = std::make_shared<plumb::test::FakePolicy>();
+  if (options.policy) models->serve_policy(std::make_shared<plumb::test::FakePolicy>());
   return models;
 }
 

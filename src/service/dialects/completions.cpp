@@ -6,6 +6,7 @@
 #include "service/body_fields.hpp"
 #include "service/dialects/generated_text.hpp"
 #include "service/items.hpp"
+#include "service/policy_scores.hpp"
 
 /// OpenAI's /v1/completions and /v1/chat/completions, as vLLM serves them. `echo` with max_tokens 0
 /// and logprobs scores a given text. Log-probs are those of the policy itself, without temperature
@@ -251,12 +252,9 @@ TextPlan plan_of(std::shared_ptr<Completion> completion) {
 
 /// Checks the prompts and reads the fields that both routes share.
 void fill(Completion& completion, const Call& call, const char* prefix, std::int64_t default_max) {
-  const std::string model = text_field(call.body, "model");
   const TextModel& policy = *call.models.policy;
-  if (!model.empty() && model != policy.name() && model != call.options.model_name)
-    throw Problem(404, cat("the model '", model, "' does not exist"), "model");
   completion.id = prefix + call.request.id;
-  completion.model = model.empty() ? policy.name() : model;
+  completion.model = policy_model(call);
   completion.created = call.created;
   if (static_cast<std::int64_t>(completion.prompts.size()) > call.options.max_items)
     throw Problem(422, cat(completion.prompts.size(), " prompts, at most ", call.options.max_items,
@@ -272,12 +270,6 @@ void fill(Completion& completion, const Call& call, const char* prefix, std::int
     throw Problem(400, cat("a prompt of ", longest, " tokens exceeds the model's context of ",
                            policy.max_length()));
   completion.fields = generation_fields(call.body, left, default_max);
-}
-
-std::vector<std::int32_t> encode_prompt(const Tokenizer& tokenizer, const std::string& text) {
-  std::vector<std::int32_t> ids = tokenizer.encode_template(text, {});
-  if (tokenizer.adds_bos() && tokenizer.bos()) ids.insert(ids.begin(), *tokenizer.bos());
-  return ids;
 }
 
 TextPlan plan_completions(const Call& call) {

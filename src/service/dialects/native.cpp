@@ -11,7 +11,7 @@ namespace plumb::service {
 namespace {
 
 struct Wanted {
-  bool components = false, token_rewards = false;
+  bool components = false, token_rewards = false, logprobs = false;
 };
 
 Wanted wanted_of(const nlohmann::json& body) {
@@ -23,8 +23,11 @@ Wanted wanted_of(const nlohmann::json& body) {
       wanted.components = true;
     } else if (name == "token_rewards") {
       wanted.token_rewards = true;
+    } else if (name == "logprobs") {
+      wanted.logprobs = true;
     } else {
-      throw Problem(400, cat("\"return\": '", name, "', expected components or token_rewards"),
+      throw Problem(400,
+                    cat("\"return\": '", name, "', expected components, token_rewards or logprobs"),
                     "return");
     }
   }
@@ -95,6 +98,19 @@ OrderedJson module_entry(const ModuleScore& entry, const Wanted& wanted) {
   return out;
 }
 
+/// Log-probs of the response's tokens under the policy, and these tokens; null where there are
+/// none.
+/// @return why there are none
+std::string add_logprobs(OrderedJson& out, const ScoreJob& job, std::size_t index) {
+  out["logprobs"] = out["response_token_ids"] = nullptr;
+  if (!job.items[index].error.empty()) return "";
+  const ModuleScore& logprobs = job.at(index, job.modules.size() - 1);
+  if (logprobs.status != 0) return logprobs.score->error;
+  out["logprobs"] = logprobs.score->per_token;
+  out["response_token_ids"] = job.models->policy->tokens_of(job.items[index].sample).response;
+  return "";
+}
+
 OrderedJson item_entry(const ScoreJob& job, std::size_t index, const Wanted& wanted) {
   const ScoreItem& item = job.items[index];
   OrderedJson out{{"index", index}};
@@ -102,8 +118,9 @@ OrderedJson item_entry(const ScoreJob& job, std::size_t index, const Wanted& wan
   std::string error = item.error;
   out["score"] = nullptr;
   OrderedJson& modules = out["modules"] = OrderedJson::object();
-  if (error.empty()) {
-    for (std::size_t m = 0; m < job.modules.size(); ++m)
+  const std::size_t count = job.modules.size() - (wanted.logprobs ? 1 : 0);
+  if (error.empty() && count > 0) {
+    for (std::size_t m = 0; m < count; ++m)
       modules[job.modules[m]->name] = module_entry(job.at(index, m), wanted);
     if (const ModuleScore& first = job.at(index, 0); first.status == 0) {
       out["score"] = *first.score->value;
@@ -114,11 +131,15 @@ OrderedJson item_entry(const ScoreJob& job, std::size_t index, const Wanted& wan
   out["prompt_tokens"] = item.prompt_tokens;
   out["response_tokens"] = item.response_tokens;
   out["truncated"] = item.truncated;
+  if (wanted.logprobs) {
+    const std::string reason = add_logprobs(out, job, index);
+    if (error.empty()) error = reason;
+  }
   if (!error.empty()) out["error"] = error;
   return out;
 }
 
-/// The worst status if no item has a score from any module, else 0.
+/// The worst status if nothing that was asked for is there, else 0.
 int common_failure(const ScoreJob& job) {
   int worst = 0;
   for (std::size_t i = 0; i < job.items.size(); ++i) {
@@ -138,13 +159,23 @@ ScorePlan plan_rewards(const Call& call) {
   const nlohmann::json& samples = need_field(call.body, "samples");
   if (!samples.is_array()) throw Problem(400, "\"samples\": expected a list", "samples");
   ScorePlan plan;
+  const Wanted wanted = wanted_of(call.body);
   plan.modules = modules_of(call);
+  if (wanted.logprobs) {
+    if (!call.models.logprobs)
+      throw Problem(400,
+                    "\"return\": logprobs are those of a policy, and none is loaded: set "
+                    "serve.policy",
+                    "return");
+    plan.more = {call.models.logprobs};
+    plan.needs_module = !call.models.modules.empty();
+  }
   for (std::size_t i = 0; i < samples.size(); ++i)
     plan.items.push_back(read_sample(call, samples[i], cat("samples[", i, "]")));
   if (find_field(call.body, "truncate") != nullptr)
     plan.truncate = bool_field(call.body, "truncate", false);
-  plan.render = [wanted = wanted_of(call.body), model = reply_model(call),
-                 id = "rwd-" + call.request.id, created = call.created](const ScoreJob& job) {
+  plan.render = [wanted, model = reply_model(call), id = "rwd-" + call.request.id,
+                 created = call.created](const ScoreJob& job) {
     OrderedJson data = OrderedJson::array();
     for (std::size_t i = 0; i < job.items.size(); ++i) data.push_back(item_entry(job, i, wanted));
     if (const int status = common_failure(job); status != 0)

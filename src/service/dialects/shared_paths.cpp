@@ -23,7 +23,8 @@ std::vector<Route> shared_routes() {
        },
        [](const Call& call) {
          return is_sglang_classify(call.body) ? sglang_classify(call) : vllm_classify(call);
-       }},
+       },
+       nullptr, nullptr, true},
       {"/v1/score",
        [](const nlohmann::json& body) {
          return is_sglang_score(body) ? ErrorStyle::kFlat : ErrorStyle::kOpenAi;
