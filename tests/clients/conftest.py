@@ -15,12 +15,12 @@ KEY = "client-test-key"
 
 
 class Server:
-    def __init__(self, log, *arguments, key=None, wait=True):
+    def __init__(self, log, *arguments, key=None, wait=True, command=(SERVER,)):
         environment = {**os.environ, "PLUMB_API_KEY": key or ""}
         self.log = log
         self.process = subprocess.Popen(
-            [SERVER, "--serve.port=0", "--serve.request_log=", *arguments],
-            env=environment, stdout=subprocess.DEVNULL, stderr=open(log, "wb"))
+            [*command, "--serve.port=0", "--serve.request_log=", *arguments],
+            cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=open(log, "wb"))
         self.port = self.wait_for_port()
         self.address = f"127.0.0.1:{self.port}"
         self.url = "http://" + self.address

@@ -1,5 +1,6 @@
 """lm-eval's model "local-completions": it scores given texts by their echo, with one more token than it needs."""
 
+import contextlib
 import importlib
 from types import SimpleNamespace
 
@@ -25,14 +26,20 @@ class Tokenizer:
         return cls()
 
 
-@pytest.fixture(scope="module")
-def model():
+@contextlib.contextmanager
+def local_completions(tokenizer):
     name = "lm_eval.models.openai_completions"
     parts = ["lm_eval.models.api_models", "lm_eval.models.utils", "lm_eval.api.model", "lm_eval.utils"]
-    with stand_ins("lm-eval-0.4.13", [name, *parts], {"transformers": {"AutoTokenizer": Tokenizer}}):
+    with stand_ins("lm-eval-0.4.13", [name, *parts], {"transformers": {"AutoTokenizer": tokenizer}}):
         module = importlib.import_module(name)
         yield lambda server, **settings: module.LocalCompletionsAPI(
             base_url=server.url + "/v1/completions", model="plumb", tokenizer_backend="huggingface", **settings)
+
+
+@pytest.fixture(scope="module")
+def model():
+    with local_completions(Tokenizer) as make:
+        yield make
 
 
 def questions(*arguments):

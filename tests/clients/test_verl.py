@@ -49,12 +49,16 @@ def rollouts(answers):
     return rows
 
 
-def scores(version, server, engine, answers):
+def scores_of(rows, version, server, engine, model="fake"):
     """Through compute_score_batch, as the trainer calls it."""
     async def all_of_them():
-        return await worker(version, server.address, engine).compute_score_batch(rollouts(answers))
+        return await worker(version, server.address, engine, model).compute_score_batch(rows)
 
     return [reply["reward_score"] for reply in asyncio.run(all_of_them())]
+
+
+def scores(version, server, engine, answers):
+    return scores_of(rollouts(answers), version, server, engine)
 
 
 @pytest.mark.parametrize("version", ["0.7.0", "0.9.1"])
