@@ -88,6 +88,7 @@ class PairReader {
     const Dataset dataset =
         read_run_dataset(context_, file, DatasetKind::kPair, pool_.prompts.rejected);
     const std::int64_t before = pool_.count;
+    const std::size_t read = pool_.prompts.rejected.size();
     std::map<std::string, std::int64_t> refused;
     for (const DatasetRow& row : dataset.rows) {
       const std::optional<Refusal> refusal = add(file, row);
@@ -103,10 +104,12 @@ class PairReader {
       pool_.prompts.rejected.push_back({file, row.line, cat(refusal->code, ": ", refusal->reason)});
       ++refused[refusal->code];
     }
+    warn_of_rejected(std::span(pool_.prompts.rejected).subspan(read));
     std::string left_out;
     if (!dataset.rejected.empty()) left_out += cat(", ", dataset.rejected.size(), " bad rows");
     for (const auto& [code, count] : refused) left_out += cat(", ", count, " ", code);
-    log::info(cat(file, ": ", pool_.count - before, " pairs (", dataset.mapping, ")",
+    log::info(cat(file, ": ", pool_.count - before, " pairs",
+                  dataset.mapping.empty() ? "" : " (" + dataset.mapping + ")",
                   left_out.empty() ? "" : "; left out" + left_out.substr(1)));
   }
 

@@ -18,7 +18,11 @@ store::Iteration ensure_iteration(RunContext& context, std::int64_t index) {
   if (index > 0) {
     const std::optional<store::Iteration> before =
         store::find_iteration(context.db, context.run.id, index - 1);
-    expects(before.has_value(), "the iteration before");
+    if (!before || !before->result_checkpoint_id) {
+      throw UsageError(cat("iteration ", index,
+                           ": the one before it has not ended yet; `plumb run` "
+                           "goes on where the run stands"));
+    }
     row.policy_checkpoint_id = before->result_checkpoint_id;
     row.reference_checkpoint_id = context.reference_checkpoint(*row.policy_checkpoint_id);
   } else if (!supervised) {

@@ -102,6 +102,13 @@ void run_single_phase(RunContext& context, const std::string& phase, std::int64_
   store_run_prompts(context);
   store::Iteration iteration =
       index >= 0 ? ensure_iteration(context, index) : current_iteration(context);
+  const bool supervised = !context.config.sft.data.empty();
+  if (iteration.index == 0 && phase != "eval" && phase != "score" &&
+      !(phase == "train" && supervised)) {
+    throw UsageError(cat("plumb ", phase, ": iteration 0 is the initial policy, it has no phase ",
+                         phase, "; run `plumb ", iteration.phase,
+                         "` first, iteration 1 begins after it"));
+  }
   const std::size_t asked = position_of(phase), stands = position_of(iteration.phase);
   if (asked > stands) {
     throw UsageError(cat("plumb ", phase, ": iteration ", iteration.index, " stands at phase ",

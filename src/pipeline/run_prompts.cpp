@@ -176,6 +176,16 @@ std::vector<std::int64_t> store_files(RunContext& context, bool first_time) {
 
 }  // namespace
 
+void warn_of_rejected(std::span<const store::RejectedRow> rows) {
+  constexpr std::size_t kShown = 3;
+  for (const store::RejectedRow& row : rows.first(std::min(kShown, rows.size())))
+    log::warn(cat(row.file, ":", row.line, ": left out: ", row.reason));
+  if (rows.size() > kShown)
+    log::warn(cat(rows[0].file, ": ", rows.size() - kShown,
+                  " more rows left out; see the query "
+                  "@rejected"));
+}
+
 Dataset read_run_dataset(const RunContext& context, const std::string& file, DatasetKind kind,
                          std::vector<store::RejectedRow>& rejected) {
   DatasetOptions options;
@@ -183,8 +193,10 @@ Dataset read_run_dataset(const RunContext& context, const std::string& file, Dat
   options.strict = context.config.data.bad_rows == "error";
   Dataset dataset = read_dataset(file, options);
   for (const std::string& warning : dataset.warnings) log::warn(cat(file, ": ", warning));
+  const std::size_t first = rejected.size();
   for (const RejectedLine& line : dataset.rejected)
     rejected.push_back({file, line.line, cat(line.code, ": ", line.reason)});
+  warn_of_rejected({rejected.begin() + static_cast<std::ptrdiff_t>(first), rejected.end()});
   return dataset;
 }
 

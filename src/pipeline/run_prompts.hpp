@@ -1,4 +1,6 @@
 #pragma once
+#include <span>
+
 #include "pipeline/run_context.hpp"
 #include "text/dataset.hpp"
 
@@ -15,6 +17,9 @@ struct PromptPool {
 /// not used is stored with its reason. Does nothing for iterations that have their prompts. Throws
 /// DataError (unreadable rows, prompts too long) as data.bad_rows and data.truncation say.
 void store_run_prompts(RunContext& context);
+
+/// Says on the log why the first few of these rows are not used.
+void warn_of_rejected(std::span<const store::RejectedRow> rows);
 
 /// Reads a dataset file as data.bad_rows says; warnings are logged, unreadable rows added to
 /// `rejected`. Throws DataError.

@@ -1,6 +1,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "core/files.hpp"
 #include "support/process.hpp"
 #include "support/tiny_policy.hpp"
 
@@ -25,13 +26,15 @@ TEST_CASE("cli: help, version and lists answer on standard output", "[e2e]") {
 
 TEST_CASE("cli: threads wait for a short time unless the environment says otherwise", "[e2e]") {
   test::TempDir dir;
-  const char* policy = std::getenv("OMP_WAIT_POLICY");
-  const std::string before = policy == nullptr ? "" : policy;
-  unsetenv("OMP_WAIT_POLICY");
-  CHECK_THAT(test::run_plumb(dir, {"doctor"}).out, Contains("waiting: GOMP_SPINCOUNT=20000"));
-  setenv("OMP_WAIT_POLICY", "passive", 1);
-  CHECK_THAT(test::run_plumb(dir, {"doctor"}).out, Contains("waiting: OMP_WAIT_POLICY=passive"));
-  if (before.empty()) unsetenv("OMP_WAIT_POLICY");
+  const auto waiting = [&](const std::string& settings) {
+    const std::string command = "env -u GOMP_SPINCOUNT -u OMP_WAIT_POLICY " + settings + " " +
+                                std::string(PLUMB_BINARY_DIR) + "/plumb doctor > " +
+                                (dir / "out").string();
+    REQUIRE(std::system(command.c_str()) == 0);
+    return read_file(dir / "out");
+  };
+  CHECK_THAT(waiting(""), Contains("waiting: GOMP_SPINCOUNT=20000"));
+  CHECK_THAT(waiting("OMP_WAIT_POLICY=passive"), Contains("waiting: OMP_WAIT_POLICY=passive"));
 }
 
 TEST_CASE("cli: mistakes of the user exit with 2 and name the way out", "[e2e]") {
@@ -144,6 +147,13 @@ TEST_CASE("cli: import a preference file, then train any loss from the database 
                                  "--data.heldout=2"});
   };
   const auto first = import();
+  CHECK_THAT(first.err, Contains("pairs.jsonl:13: left out: bad_json"));
+  const auto early = test::run_plumb(dir, {"annotate", "--db", db});
+  CHECK(early.code == 2);
+  CHECK_THAT(early.err, Contains("iteration 0 is the initial policy") && Contains("plumb eval"));
+  const auto ahead = test::run_plumb(dir, {"eval", "--db", db, "--iteration=3"});
+  CHECK(ahead.code == 2);
+  CHECK_THAT(ahead.err, Contains("iteration 3: the one before it has not ended yet"));
   INFO(first.err);
   REQUIRE(first.code == 0);
   CHECK_THAT(first.out, Contains("heldout-pairs") && Contains("1 rows were not used"));
