@@ -76,11 +76,13 @@ std::vector<ScoreItem> items_from_input(const Call& call, const nlohmann::json& 
 
 namespace {
 
-/// huggingface_hub sends this name where its user gives an address alone.
-constexpr const char* kNamelessModel = "tgi";
+/// What huggingface_hub 0.x and later versions send where their user gives an address alone.
+bool is_nameless(const std::string& model) {
+  return model.empty() || model == "tgi" || model == "dummy";
+}
 
 bool is_service(const Call& call, const std::string& model) {
-  return model.empty() || model == call.options.model_name || model == kNamelessModel;
+  return is_nameless(model) || model == call.options.model_name;
 }
 
 [[noreturn]] void no_such_model(const std::string& model) {

@@ -89,15 +89,25 @@ def test_openai_waits_for_a_server_that_loads(loading):
     assert loading.refused() > before
 
 
-def test_huggingface_hub_chat_and_predict(server):
-    """Its chat calls are OpenAI's; without a model it would send the name "tgi", which is not loaded."""
+@pytest.mark.parametrize("names", [{}, {"model": "plumb"}])
+def test_huggingface_hub_chat(server, names):
+    """Its chat calls are OpenAI's; without a model it sends a name of its own."""
     client = InferenceClient(base_url=server.url + "/v1")
-    done = client.chat_completion([{"role": "user", "content": "hi"}], model="plumb", max_tokens=3)
+    done = client.chat_completion([{"role": "user", "content": "hi"}], max_tokens=3, **names)
     assert done.choices[0].message.content == "abc"
-    parts = client.chat_completion([{"role": "user", "content": "hi"}], model="plumb", max_tokens=3, stream=True)
-    assert "".join(part.choices[0].delta.content or "" for part in parts) == "abc"
-    reply = InferenceClient().post(json={"inputs": [["ab", "hello"]]}, model=server.url + "/predict")
-    assert b'"score":4.98' in reply
+    parts = client.chat_completion([{"role": "user", "content": "hi"}], max_tokens=3, stream=True, **names)
+    assert "".join(part.choices[0].delta.content or "" for part in parts if part.choices) == "abc"
+
+
+def test_huggingface_hub_predict(server):
+    found = InferenceClient().text_classification("hello", model=server.url + "/predict")
+    assert (found.label, found.score) == ("LABEL_0", 5.0)
+
+
+def test_text_embeddings_inference_pairs(server):
+    body = {"inputs": [["ab", "hello"], ["ab", "you"]]}
+    rows = requests.post(server.url + "/predict", json=body, timeout=5).json()
+    assert [row[0]["score"] for row in rows] == [4.98, 2.98]
 
 
 def test_requests_key_in_the_url(guarded):

@@ -93,7 +93,7 @@ TEST_CASE("echo without new tokens scores the given text; the first token has nu
 }
 
 TEST_CASE("the service's names for its models are those of the policy, too", "[service][unit]") {
-  for (const char* model : {"plumb", "fake-policy", "tgi"})
+  for (const char* model : {"plumb", "fake-policy", "tgi", "dummy"})
     CHECK(ok("/v1/completions", {{"model", model}, {"prompt", "x"}})["model"] == model);
   CHECK(ok("/v1/completions", {{"prompt", "x"}})["model"] == "fake-policy");
   CHECK(ok("/classify", {{"model", "tgi"}, {"input", "ab"}})["data"][0]["probs"][0] == 2.0);
