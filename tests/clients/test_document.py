@@ -11,7 +11,7 @@ import pytest
 
 from conftest import ROOT
 from test_verl import LOOP, Settings, rollouts
-from trainer_code import load, stand_ins
+from trainer_code import PACKAGES, load, stand_ins
 from trainer_texts import ByteTokenizer
 
 
@@ -104,3 +104,14 @@ def test_trl_function_chats(trl_rewards):
     prompt = [{"role": "user", "content": "ab"}]
     completions = [[{"role": "assistant", "content": text}] for text in ["hello", "you"]]
     assert trl_rewards([prompt] * 2, completions) == pytest.approx([4.98, 2.98])
+
+
+@pytest.mark.parametrize("package, file, parts", [
+    ("openrlhf-0.11.2", "openrlhf/cli/train_ppo_ray.py", ["--reward.remote_url"]),
+    ("openrlhf-0.9.10", "openrlhf/cli/train_ppo_ray.py", ["--remote_rm_url"]),
+    ("llamafactory-0.9.5", "llamafactory/hparams/finetuning_args.py", ["reward_model", "reward_model_type"])])
+def test_named_options_exist(package, file, parts):
+    """The trainers' options that the document tells to set."""
+    document, program = (ROOT / "docs" / "service.md").read_text(), (PACKAGES / package / file).read_text()
+    for part in parts:
+        assert f"{part} " in document and re.search(rf'"{part}"|^    {part}:', program, re.M), part

@@ -1,5 +1,6 @@
 """slime's requests, replayed from recordings (recorded/README.md); the replies are read as its remote_rm reads them."""
 
+import asyncio
 import json
 import re
 import socket
@@ -72,6 +73,30 @@ def test_a_connection_each(server):
         connection = Connection(server.address)
         assert reward(connection.exchange(request)) == score
         assert connection.closed_by_the_server()
+
+
+async def send(address, sent, copies):
+    """The request on a connection of its own, as often as asked, one after the other; what came back each time."""
+    reader, writer = await asyncio.open_connection(*address.split(":"))
+    found = []
+    for _ in range(copies):
+        writer.write(sent)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        body = await reader.readexactly(int(re.search(r"(?i)content-length: *(\d+)", head).group(1)))
+        found.append((int(head.split()[1]), json.loads(body)))
+    writer.close()
+    return found
+
+
+@pytest.mark.parametrize("name, connections, copies", [("slime-0b420f1e-0.http", 64, 30), ("slime-701749b7-0.http", 500, 1)])
+def test_bursts(server, name, connections, copies):
+    """0b420f1e has 64 connections at most, 701749b7 one for each sample of a rollout."""
+    sent = requests_of(name)[0]
+
+    async def all_at_once():
+        return await asyncio.gather(*(send(server.address, sent, copies) for _ in range(connections)))
+
+    assert asyncio.run(all_at_once()) == [[(200, SCORES[0])] * copies] * connections
 
 
 def test_a_server_that_loads(loading):
