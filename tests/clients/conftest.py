@@ -15,11 +15,11 @@ KEY = "client-test-key"
 
 
 class Server:
-    def __init__(self, log, *arguments, key=None, wait=True, command=(SERVER,)):
+    def __init__(self, log, *arguments, key=None, wait=True, port=0, command=(SERVER,)):
         environment = {**os.environ, "PLUMB_API_KEY": key or ""}
         self.log = log
         self.process = subprocess.Popen(
-            [*command, "--serve.port=0", "--serve.request_log=", *arguments],
+            [*command, f"--serve.port={port}", "--serve.request_log=", *arguments],
             cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=open(log, "wb"))
         self.port = self.wait_for_port()
         self.address = f"127.0.0.1:{self.port}"
@@ -42,6 +42,10 @@ class Server:
                 return
             time.sleep(0.01)
         raise AssertionError("the server is not ready")
+
+    def address_with_key(self):
+        """For clients that can set no header; the user's name does not matter."""
+        return f"any:{KEY}@{self.address}"
 
     def refused(self):
         """Requests that were answered 503 so far, other than those for readiness."""
@@ -86,3 +90,17 @@ def loading(tmp_path):
                      wait=False)
     yield running
     running.stop()
+
+
+@pytest.fixture
+def restarts(tmp_path):
+    """Stops the server and starts it again on the same port: restarts() does it once more."""
+    running = [Server(tmp_path / "log0", "--serve.cache_mb=0")]
+
+    def again():
+        running[0].stop()
+        running[0] = Server(tmp_path / f"log{time.time_ns()}", "--serve.cache_mb=0", port=running[0].port)
+
+    again.address, again.url = running[0].address, running[0].url
+    yield again
+    running[0].stop()

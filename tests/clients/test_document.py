@@ -106,6 +106,15 @@ def test_trl_function_chats(trl_rewards):
     assert trl_rewards([prompt] * 2, completions) == pytest.approx([4.98, 2.98])
 
 
+def test_functions_with_a_key(blocks, guarded, monkeypatch):
+    monkeypatch.setenv("PLUMB_URL", f"http://{guarded.address_with_key()}")
+    functions = {}
+    for block in blocks:
+        exec(compile(block, "docs/service.md", "exec"), functions)
+    assert functions["plumb_reward"](["ab"], ["hello"]) == [4.98]
+    assert asyncio.run(functions["compute_score"]("gsm8k", "hello", "gold", {"question": "ab"})) == 4.98
+
+
 @pytest.mark.parametrize("package, file, parts", [
     ("openrlhf-0.11.2", "openrlhf/cli/train_ppo_ray.py", ["--reward.remote_url"]),
     ("openrlhf-0.9.10", "openrlhf/cli/train_ppo_ray.py", ["--remote_rm_url"]),

@@ -172,6 +172,12 @@ def test_nemo_aligner_waits_for_a_server_that_loads(loading, reward_client):
     assert result.tolist() == np.array([[VALUE]], np.float32).tolist()
 
 
+def test_pytriton_drops_a_key_from_the_url(guarded, pytriton):
+    """NeMo-Aligner can send none: docs/service.md says so."""
+    with pytest.raises(pytriton.exceptions.PyTritonClientTimeoutError):
+        pytriton.ModelClient(f"http://{guarded.address_with_key()}", MODEL, lazy_init=False, init_timeout_s=0.2)
+
+
 def test_pytriton_sends_sentences(server, pytriton):
     texts = np.array([[CHAT.encode()], [b"hello"]])
     with pytriton.ModelClient(server.url, MODEL) as client:

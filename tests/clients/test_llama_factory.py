@@ -28,6 +28,11 @@ def test_rewards_of_a_batch(server):
     assert get_rewards([ids(PROMPT)] * 2, [ids(ANSWER), ids("x" * 70)]).tolist() == [VALUE, 70 - 0.02]
 
 
+def test_a_key_in_the_url(guarded):
+    url = f"http://{guarded.address_with_key()}/v1/score/evaluation"
+    assert trainer(url)([ids(PROMPT)], [ids(ANSWER)]).tolist() == [VALUE]
+
+
 def test_it_does_not_try_again(loading):
     """It reads `scores` from whatever comes: a server that still loads ends the run, so wait for /ready first."""
     with pytest.raises(KeyError, match="scores"):

@@ -100,6 +100,32 @@ def test_many_rollouts_through_a_full_queue(slow, version):
     assert slow.refused() > before
 
 
+def test_a_key_in_the_url(guarded):
+    for url in [f"http://any:wrong@{guarded.address}/get_reward", f"http://{guarded.address_with_key()}/get_reward"]:
+        output = executor("0.11.2", url)._fetch_rewards_via_http([CHAT], [PROMPT], [""])
+        if "wrong" in url:
+            with pytest.raises(RuntimeError, match="5 times"):
+                asyncio.run(output)
+        else:
+            assert asyncio.run(output)[0]["rewards"] == [VALUE]
+            assert helpers("0.4.6").remote_rm_fn_ray.remote(url, [CHAT]).tolist() == [VALUE]
+
+
+@pytest.mark.parametrize("version", ["0.9.10", "0.11.2"])
+def test_restarts_in_the_middle_of_rollouts(restarts, version):
+    """What a stopped server has taken it answers; what comes between two servers is sent again."""
+    async def rollouts():
+        found = []
+        for _ in range(8):
+            batch = [asyncio.create_task(rollout(version, restarts.url + "/get_reward")) for _ in range(40)]
+            if len(found) in (80, 200):
+                await asyncio.to_thread(restarts)
+            found += [output["reward"] for output in await asyncio.gather(*batch)]
+        return found
+
+    assert asyncio.run(rollouts()) == [[VALUE]] * 320
+
+
 def test_a_server_that_loads(loading):
     """Every version tries again each second, up to 5 (0.4.6: 10) times."""
     before, url = loading.refused(), loading.url + "/get_reward"

@@ -98,6 +98,29 @@ def test_an_unknown_model_ends_the_run_at_once(server, version):
     assert refused.value.status == 404
 
 
+def test_a_key_in_the_address(guarded):
+    async def call(address):
+        return await worker("0.9.1", address, "vllm").compute_score(rollouts(["hello"]))
+
+    assert asyncio.run(call(guarded.address_with_key())) == {"reward_score": VALUE}
+    with pytest.raises(aiohttp.ClientResponseError, match="401"):
+        asyncio.run(call(guarded.address))
+
+
+def test_a_restart_in_the_middle(restarts):
+    """The first tries of half of the rollouts find no server."""
+    async def all_of_them():
+        one = worker("0.9.1", restarts.address, "vllm")
+        before = await one.compute_score_batch(rollouts(["hello"] * 40))
+        restart = asyncio.create_task(asyncio.to_thread(restarts))
+        await asyncio.sleep(0)
+        during = await one.compute_score_batch(rollouts(["hello"] * 40))
+        await restart
+        return before + during
+
+    assert asyncio.run(all_of_them()) == [{"reward_score": VALUE}] * 80
+
+
 def test_generative_reward_model(server):
     """0.6.1 asks a model that judges in words."""
     manager_module = load("verl-0.6.1", "verl.experimental.reward.reward_model")
