@@ -11,8 +11,8 @@ namespace plumb::service {
 namespace {
 
 constexpr std::array<std::string_view, 4> kPublic{"/health", "/ready", "/live", "/ping"};
-constexpr std::array<std::string_view, 7> kInformation{"/health",  "/ready", "/live",     "/ping",
-                                                       "/metrics", "/info",  "/v1/models"};
+constexpr std::array<std::string_view, 8> kInformation{
+    "/health", "/ready", "/live", "/ping", "/metrics", "/info", "/v1/models", "/tokenizer_info"};
 
 OrderedJson model_row(const std::string& id, const std::string& root, std::int64_t created,
                       std::int64_t max_length) {
@@ -97,6 +97,22 @@ Reply info_reply(const ServedModels& models, const ServeOptions& options,
        {"max_client_batch_size", options.max_items},
        {"auto_truncate", options.truncation == "prompt"},
        {"version", version}});
+}
+
+Reply tokenizer_info_reply(const ServedModels& models) {
+  if (!models.tokenizer)
+    return error_reply(ErrorStyle::kOpenAi, 404,
+                       "the service has no tokenizer; set serve.tokenizer or serve.policy");
+  const Tokenizer& tokenizer = *models.tokenizer;
+  const auto piece = [&](std::optional<std::int32_t> id) {
+    return id ? OrderedJson(tokenizer.piece(*id)) : OrderedJson(nullptr);
+  };
+  return json_reply({{"tokenizer_class", "plumb"},
+                     {"vocab_size", tokenizer.vocab_size()},
+                     {"bos_token", piece(tokenizer.bos())},
+                     {"eos_token", piece(tokenizer.eos())},
+                     {"pad_token", piece(tokenizer.eos())},
+                     {"chat_template", nullptr}});
 }
 
 }  // namespace plumb::service

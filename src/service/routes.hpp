@@ -20,5 +20,8 @@ Reply models_reply(const ServedModels& models, const ServeOptions& options, std:
 /// GET /info
 Reply info_reply(const ServedModels& models, const ServeOptions& options,
                  const std::string& version);
+/// GET /tokenizer_info, as vLLM has it: the special tokens, by which lm-eval knows that it can use
+/// /tokenize in place of a tokenizer of its own. There is no Jinja template to give.
+Reply tokenizer_info_reply(const ServedModels& models);
 
 }  // namespace plumb::service

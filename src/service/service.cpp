@@ -343,10 +343,11 @@ Reply Service::get(const std::string& path) {
   if (path == "/metrics") return metrics_text();
   const std::shared_ptr<const ServedModels> loaded = models();
   if (path == "/live") return {};
-  if (path == "/v1/models" || path == "/info") {
+  if (path == "/v1/models" || path == "/info" || path == "/tokenizer_info") {
     if (!loaded)
       return with_header(error_reply(ErrorStyle::kOpenAi, 503, "models are being loaded"),
                          "Retry-After", "1");
+    if (path == "/tokenizer_info") return tokenizer_info_reply(*loaded);
     return path == "/info" ? info_reply(*loaded, options_, version_)
                            : models_reply(*loaded, options_, started_at_);
   }

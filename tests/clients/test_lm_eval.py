@@ -32,8 +32,8 @@ def local_completions(tokenizer):
     parts = ["lm_eval.models.api_models", "lm_eval.models.utils", "lm_eval.api.model", "lm_eval.utils"]
     with stand_ins("lm-eval-0.4.13", [name, *parts], {"transformers": {"AutoTokenizer": tokenizer}}):
         module = importlib.import_module(name)
-        yield lambda server, **settings: module.LocalCompletionsAPI(
-            base_url=server.url + "/v1/completions", model="plumb", tokenizer_backend="huggingface", **settings)
+        yield lambda server, tokenizer_backend="huggingface", **settings: module.LocalCompletionsAPI(
+            base_url=server.url + "/v1/completions", model="plumb", tokenizer_backend=tokenizer_backend, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,17 @@ def test_loglikelihood(server, model, settings):
     asked = questions(("2 + 2 =", " 4"), ("2 + 2 =", " four"), ("The sky is", " blue, mostly"))
     found = model(server, **settings).loglikelihood(asked)
     assert found == [(-2, True), (-5, True), (-13, True)]
+
+
+@pytest.mark.parametrize("settings", [{}, {"batch_size": 2}, {"tokenized_requests": False}])
+def test_the_tokenizer_of_the_server(server, settings):
+    """It finds out by itself that the server has one, and needs no other."""
+    with local_completions(None) as make:
+        remote = make(server, tokenizer_backend="auto", **settings)
+        assert remote.tokenizer_backend == "remote" and remote.eos_string == "<end>"
+        assert remote.loglikelihood(questions(("a\nü", " 4"), ("2 + 2 =", " four"))) == [(-2, True), (-5, True)]
+        assert remote.loglikelihood_rolling(questions(("a text",))) == [-6]
+        assert remote.generate_until(questions(("xy", {"max_gen_toks": 4, "until": ["z"]}))) == ["abcd"]
 
 
 def test_perplexity(server, model):

@@ -1,7 +1,5 @@
 """The same dialogues through every protocol to `plumb serve` with real models: R^3 on MiniLM, SmolLM2 as the policy."""
 
-from types import SimpleNamespace
-
 import cohere
 import numpy as np
 import openai
@@ -106,35 +104,18 @@ def test_through_cohere(serve):
     assert {row.index: row.relevance_score for row in reply.results} == near({0: first, 1: second})
 
 
-class RemoteTokenizer:
-    """The policy's own tokenizer, through its routes."""
-
-    eos_token, eos_token_id, bos_token_id, pad_token, url = "<|im_end|>", 2, None, "<|im_end|>", ""
-
-    def __call__(self, text, **_):
-        ids = [self.encode(part) for part in ([text] if isinstance(text, str) else text)]
-        return SimpleNamespace(input_ids=ids[0] if isinstance(text, str) else ids)
-
-    def encode(self, text):
-        body = {"prompt": text, "add_special_tokens": False}
-        return requests.post(self.url + "/tokenize", json=body, timeout=60).json()["tokens"]
-
-    @classmethod
-    def from_pretrained(cls, *_, **__):
-        return cls()
-
-
 def test_through_lm_eval(serve):
-    """Log-likelihoods against the log-probs that `openai` reads; what the policy itself continues with is greedy."""
-    RemoteTokenizer.url = serve.url
+    """With the server's tokenizer. Log-likelihoods against the log-probs that `openai` reads; what the policy itself continues with is greedy."""
     client = openai.OpenAI(base_url=serve.url + "/v1", api_key="unused")
     context = "The capital of France is"
     greedy = client.completions.create(model="plumb", prompt=context, max_tokens=2, temperature=0, logprobs=1).choices[0]
     asked = [(context, greedy.text), (context, " made of cheese")]
-    with local_completions(RemoteTokenizer) as make:
-        found = make(serve, batch_size=2).loglikelihood(questions(*asked))
+    with local_completions(None) as make:
+        model = make(serve, tokenizer_backend="auto", batch_size=2)
+        assert model.tokenizer.eos_token == "<|im_end|>" and model.tokenizer.eos_token_id == 2
+        found = model.loglikelihood(questions(*asked))
+        after_context = len(model.tokenizer.encode(context))
     assert found[0] == (near(sum(greedy.logprobs.token_logprobs)), True)
     echoed = client.completions.create(model="plumb", prompt="".join(asked[1]), max_tokens=0, echo=True, logprobs=1)
-    after_context = len(RemoteTokenizer().encode(context))
     assert found[1] == (near(sum(echoed.choices[0].logprobs.token_logprobs[after_context:])), False)
     assert found[0][0] > found[1][0]

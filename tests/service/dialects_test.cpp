@@ -378,4 +378,7 @@ TEST_CASE("/v1/models and /info tell names, limits and what scores are", "[servi
   const json info = test::Client(server().port()).request("GET", "/info").json();
   CHECK(info["max_client_batch_size"] == 1024);
   CHECK(info["token_counts"] == "exact");
+  const json tokenizer = test::Client(server().port()).request("GET", "/tokenizer_info").json();
+  CHECK(tokenizer["eos_token"] == "<end>");
+  CHECK(tokenizer["bos_token"].is_null());
 }

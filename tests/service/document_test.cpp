@@ -127,7 +127,7 @@ TEST_CASE("docs/service.md has a curl line for every route", "[service][unit]") 
     CHECK(documented.contains("POST " + route.path));
   }
   for (const char* path : {"/health", "/live", "/ready", "/ping", "/metrics", "/info", "/v1/models",
-                           "/v2", "/v2/health/live", "/v2/health/ready"}) {
+                           "/tokenizer_info", "/v2", "/v2/health/live", "/v2/health/ready"}) {
     INFO(path);
     CHECK(service::is_information_route(path));
     CHECK(documented.contains(std::string("GET ") + path));
