@@ -13,14 +13,9 @@ class RewardContext;
 struct TregRewardOptions {
   std::string model = "reference";
   std::string chat = "auto";
-  std::string better =
-      "{instruction}\\n\\nHere is a draft of an answer:\\n\\n{response}\\n\\nRewrite the draft so "
-      "that it is more "
-      "helpful, correct, coherent and concise.";
+  std::string better = "{instruction}\\n\\nGive a helpful, correct, coherent and concise answer.";
   std::string worse =
-      "{instruction}\\n\\nHere is a draft of an answer:\\n\\n{response}\\n\\nRewrite the draft so "
-      "that it is "
-      "unhelpful, incorrect, incoherent and verbose.";
+      "{instruction}\\n\\nGive an unhelpful, incorrect, incoherent and verbose answer.";
   std::int64_t batch_tokens = 4096;
 
   static void describe(auto& self, auto&& field) {
@@ -45,7 +40,9 @@ struct TregRewardOptions {
 ///   (-1/2, 1/2)
 ///
 /// so that a positive token is one that suits a better answer, in chosen and in rejected responses
-/// alike. The prompts' wording is ours: the authors' is not published. Value: mean of r_t.
+/// alike. The prompts' wording is ours: the authors' is not published. By default they do not show
+/// the response: a model that can copy it tells good words from spoilt ones less often
+/// (docs/results.md). Value: mean of r_t.
 /// Components: sum, positive (share of tokens), tokens.
 class TregReward final : public RewardModule {
  public:
