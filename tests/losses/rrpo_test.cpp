@@ -87,30 +87,99 @@ TEST_CASE("rrpo: official loss with given phrases", "[golden][losses][rrpo]") {
   }
 }
 
+namespace {
+
+/// The masked tokens as the official code reads them: what a phrase covers of the padding counts as
+/// token id 0, with its log-ratio but without its KL and its log-prob.
+SignedCase with_padding(json c) {
+  std::vector<std::vector<bool>> padding;
+  for (std::size_t s = 0; s < c["targets"].size(); ++s) {
+    padding.emplace_back();
+    for (std::size_t t = 1; t < c["targets"][s].size(); ++t) {
+      const bool padded = c["targets"][s][t] == -100 && c["signs"][s][t].get<int>() > 0;
+      if (padded) c["targets"][s][t] = 0;
+      if (c["targets"][s][t] != -100) padding.back().push_back(padded);
+    }
+  }
+  SignedCase out = signed_case(c);
+  std::size_t s = 0;
+  for (ResponseSide* side : {&out.batch.chosen, &out.batch.rejected}) {
+    Numbers counts;
+    for (std::size_t i = 0; i + 1 < side->offsets.size(); ++i, ++s) {
+      for (const bool padded : padding[s]) counts.push_back(padded ? 0.0 : 1.0);
+    }
+    side->kl = side->kl * vector(counts);
+  }
+  return out;
+}
+
+/// The phrases of a case, found by us: the k-th span of a pair is its k-th phrase.
+void check_signs(const json& c) {
+  const std::size_t pairs = c["targets"].size() / 2;
+  for (std::size_t i = 0; i < pairs; ++i) {
+    std::vector<std::int32_t> ids[2];
+    std::vector<int> signs[2], found[2];
+    for (const std::size_t side : {0, 1}) {
+      const json &targets = c["targets"][i + side * pairs], &row = c["signs"][i + side * pairs];
+      for (std::size_t t = 0; t < targets.size(); ++t) {
+        if (targets[t] == -100) continue;
+        ids[side].push_back(targets[t]);
+        signs[side].push_back(row[t]);
+      }
+      found[side].resize(ids[side].size());
+    }
+    const auto spans = find_spans(ids[0], ids[1], {.one_sided = "drop", .max_coverage = 1.0}).spans;
+    for (std::size_t k = 0; k < spans.size(); ++k) {
+      const auto mark = [&](std::vector<int>& to, std::int64_t begin, std::int64_t end) {
+        std::fill(to.begin() + begin, to.begin() + end, static_cast<int>(k + 1));
+      };
+      mark(found[0], spans[k].chosen_begin, spans[k].chosen_end);
+      mark(found[1], spans[k].rejected_begin, spans[k].rejected_end);
+    }
+    INFO("pair " << i);
+    CHECK(found[0] == signs[0]);
+    CHECK(found[1] == signs[1]);
+  }
+}
+
+}  // namespace
+
 TEST_CASE("rrpo: official loss with phrases from the diff", "[golden][losses][rrpo]") {
   const json file = golden("rrpo.json");
   for (const json& c : file["from_diff"]) {
-    // Where a phrase reaches into padding the official code adds the log-ratio of token id 0 there;
-    // we never do.
-    bool padding_counts = false;
-    for (std::size_t s = 0; s < c["targets"].size(); ++s) {
-      for (std::size_t t = 1; t < c["targets"][s].size(); ++t) {
-        padding_counts |= c["targets"][s][t] == -100 && c["signs"][s][t].get<int>() > 0;
-      }
-    }
+    INFO(c["name"]);
+    check_signs(c);
     for (const json& r : c["results"]) {
-      INFO(c["name"] << " alpha " << r["alpha"] << " beta " << r["beta"]);
+      INFO("alpha " << r["alpha"] << " beta " << r["beta"]);
+      const RrpoLoss loss({.beta = r["beta"], .alpha = r["alpha"]});
+      const SignedCase theirs = with_padding(c), ours = signed_case(c);
+      const bool padding_counts =
+          theirs.batch.chosen.logps.numel() + theirs.batch.rejected.logps.numel() >
+          ours.batch.chosen.logps.numel() + ours.batch.rejected.logps.numel();
       if (!padding_counts) {
         check_result(c, r);
         continue;
       }
-      const SignedCase s = signed_case(c);
-      const Evaluation got = evaluate(RrpoLoss({.beta = r["beta"], .alpha = r["alpha"]}), s.batch);
-      CHECK(std::abs(got.loss - number(r["loss"])) > 1e-6);
-      // All that does not depend on the phrases still agrees.
-      CHECK(difference({got.metrics.at("logps/chosen")}, {mean(r["logps_chosen"])}) == "");
-      CHECK(difference({got.metrics.at("rrpo/tkl_chosen")}, {mean(r["kl_chosen"])}) == "");
-      CHECK(difference({got.metrics.at("rrpo/tkl_rejected")}, {mean(r["kl_rejected"])}) == "");
+      // Where a phrase reaches into padding the official code adds the log-ratio of token id 0
+      // there. With that token our loss is theirs.
+      const Evaluation with = evaluate(loss, theirs.batch);
+      CHECK(difference({with.loss}, {number(r["loss"])}) == "");
+      CHECK(difference(with.pair_loss, flat(r["loss_per_pair"])) == "");
+      CHECK(difference(numbers(theirs.logits.grad()), flat(r["grad_logits"])) == "");
+      Numbers margin = flat(r["rewards_chosen"]);
+      for (std::size_t i = 0; i < margin.size(); ++i) margin[i] -= number(r["rewards_rejected"][i]);
+      CHECK(difference(with.margin, margin, {1e-10, 1e-10}) == "");
+      CHECK(difference({with.metrics.at("rewards/chosen")}, {mean(r["rewards_chosen"])}) == "");
+      // We never count padding: another loss on purpose, of every pair.
+      const Evaluation without = evaluate(loss, ours.batch);
+      for (std::size_t i = 0; i < margin.size(); ++i) {
+        CHECK(std::abs(without.pair_loss[i] - number(r["loss_per_pair"][i])) > 1e-3);
+      }
+      // What does not depend on the phrases is the same.
+      CHECK(difference({without.metrics.at("logps/chosen")}, {mean(r["logps_chosen"])}) == "");
+      CHECK(difference({without.metrics.at("logps/rejected")}, {mean(r["logps_rejected"])}) == "");
+      CHECK(difference({without.metrics.at("rrpo/tkl_chosen")}, {mean(r["kl_chosen"])}) == "");
+      CHECK(difference({without.metrics.at("rrpo/tkl_rejected")}, {mean(r["kl_rejected"])}) == "");
     }
   }
 }

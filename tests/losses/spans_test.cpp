@@ -157,6 +157,38 @@ bool one_alignment(const Ids& a, const Ids& b) {
          std::set<std::int32_t>(common.begin(), common.end()).size() == common.size();
 }
 
+Spans spans_of(const json& rows) {
+  Spans out;
+  for (const json& s : rows) out.push_back({s[0][0], s[0][1], s[1][0], s[1][1]});
+  return out;
+}
+
+/// What the file says of one diff must agree with itself: kept blocks are equal text, spans are the
+/// gaps between them that have tokens on both sides, a token's sign is the number of its span.
+void check_blocks(const Ids& a, const Ids& b, const json& diff) {
+  const json &left = diff["matched_a"], &right = diff["matched_b"];
+  REQUIRE(left.size() == right.size());
+  Spans gaps;
+  std::int64_t i = 0, j = 0;
+  for (std::size_t k = 0; k < left.size(); ++k) {
+    const std::int64_t a0 = left[k][0], a1 = left[k][1], b0 = right[k][0], b1 = right[k][1];
+    CHECK(Ids(a.begin() + a0, a.begin() + a1) == Ids(b.begin() + b0, b.begin() + b1));
+    if (i < a0 && j < b0) gaps.push_back({i, a0, j, b0});
+    i = a1;
+    j = b1;
+  }
+  const Spans all = spans_of(diff["spans"]);
+  CHECK(gaps == all);
+  std::vector<int> of_a(a.size(), 0), of_b(b.size(), 0);
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    const int sign = static_cast<int>(k) + 1;
+    std::fill(of_a.begin() + all[k].chosen_begin, of_a.begin() + all[k].chosen_end, sign);
+    std::fill(of_b.begin() + all[k].rejected_begin, of_b.begin() + all[k].rejected_end, sign);
+  }
+  CHECK(of_a == diff["signs_a"].get<std::vector<int>>());
+  CHECK(of_b == diff["signs_b"].get<std::vector<int>>());
+}
+
 }  // namespace
 
 TEST_CASE("spans: the official diff", "[golden][losses][spans]") {
@@ -165,15 +197,13 @@ TEST_CASE("spans: the official diff", "[golden][losses][spans]") {
     const std::string name = c["name"];
     INFO(name);
     const Ids a = c["a"], b = c["b"];
+    check_blocks(a, b, c["min_match_1"]);
+    check_blocks(a, b, c["min_match_3"]);
     std::size_t matched = 0;
     for (const json& block : c["min_match_1"]["matched_a"]) {
       matched += block[1].get<std::size_t>() - block[0].get<std::size_t>();
     }
-    const auto theirs = [&](const char* key) {
-      Spans out;
-      for (const json& s : c[key]["spans"]) out.push_back({s[0][0], s[0][1], s[1][0], s[1][1]});
-      return out;
-    };
+    const auto theirs = [&](const char* key) { return spans_of(c[key]["spans"]); };
     // difflib takes the longest block first, which is no longest common subsequence: ours is never
     // shorter.
     const std::size_t longest = table_length(a, b);

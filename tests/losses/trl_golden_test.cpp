@@ -1,13 +1,11 @@
 // TRL's DPO family against losses_trl.json (see its header for what ran).
 #include <algorithm>
 
-#include "batches.hpp"
 #include "core/error.hpp"
+#include "golden_batches.hpp"
 #include "losses/bco.hpp"
 #include "losses/dpo.hpp"
 #include "losses/kto.hpp"
-#include "losses/orpo.hpp"
-#include "losses/simpo.hpp"
 #include "support/files.hpp"
 
 #include "support/catch.hpp"
@@ -44,26 +42,6 @@ PreferenceBatch sums_batch(const json& c) {
   return batch_of_sums(
       {flat(c["chosen_logps"]), flat(c["ref_chosen_logps"]), c["chosen_lens"]},
       {flat(c["rejected_logps"]), flat(c["ref_rejected_logps"]), c["rejected_lens"]});
-}
-
-/// The same without lengths in the file.
-PreferenceBatch plain_sums_batch(const json& c) {
-  const auto side = [&](const char* policy, const char* reference) {
-    const Numbers sums = flat(c[policy]);
-    return Sums{sums, c.contains(reference) ? flat(c[reference]) : Numbers(sums.size(), 0.0),
-                std::vector<std::int64_t>(sums.size(), 1)};
-  };
-  return batch_of_sums(side("chosen_logps", "ref_chosen_logps"),
-                       side("rejected_logps", "ref_rejected_logps"));
-}
-
-std::vector<std::vector<bool>> mask_of(const json& mask) {
-  std::vector<std::vector<bool>> out;
-  for (const json& row : mask) {
-    out.emplace_back();
-    for (const json& value : row) out.back().push_back(value.get<int>() != 0);
-  }
-  return out;
 }
 
 }  // namespace
@@ -178,166 +156,6 @@ TEST_CASE("dpo, kto, bco: losses of older TRL", "[golden][losses]") {
         CHECK(difference(got.pair_loss, per_term) == "");
         CHECK(difference(sum_gradients(batch.chosen), flat(r["grad_chosen"])) == "");
         CHECK(difference(sum_gradients(batch.rejected), flat(r["grad_rejected"])) == "");
-      }
-    }
-  }
-}
-
-TEST_CASE("bco: running baseline of TRL 1.12", "[golden][losses][bco]") {
-  const json file = golden("losses_trl.json");
-  for (const json& c : file["bco_running"]) {
-    at::Tensor chosen = vector(flat(c["chosen_logps"])).requires_grad_(true);
-    at::Tensor rejected = vector(flat(c["rejected_logps"])).requires_grad_(true);
-    const double beta = file["header"].value("bco_beta", 0.1);
-    const at::Tensor delta = vector({number(c["delta"])});
-    const at::Tensor w = bco_chosen((chosen - vector(flat(c["ref_chosen_logps"]))) * beta, delta);
-    const at::Tensor l =
-        bco_rejected((rejected - vector(flat(c["ref_rejected_logps"]))) * beta, delta);
-    Numbers terms = numbers(w);
-    for (const double value : numbers(l)) terms.push_back(value);
-    CHECK(difference(terms, flat(c["loss_per_term"])) == "");
-    at::Tensor mean = (w.sum() + l.sum()) / static_cast<double>(terms.size());
-    mean.backward();
-    CHECK(difference({mean.item<double>()}, {number(c["loss"])}) == "");
-    CHECK(difference(numbers(chosen.grad()), flat(c["grad_chosen"])) == "");
-    CHECK(difference(numbers(rejected.grad()), flat(c["grad_rejected"])) == "");
-  }
-}
-
-TEST_CASE("kto: unpaired examples of TRL", "[golden][losses][kto]") {
-  const json file = golden("losses_trl.json");
-  for (const json& c : file["kto"]) {
-    for (const json& r : c["results"]) {
-      INFO(c["name"] << " " << r["loss_type"]);
-      at::Tensor logps = vector(flat(c["logps"])).requires_grad_(true);
-      const at::Tensor ratio = logps - vector(flat(c["ref_logps"]));
-      const at::Tensor good = vector(flat(c["labels"])), sign = good * 2 - 1;
-      const double kl = r["kl"], w = r["desirable_weight"], l = r["undesirable_weight"];
-      const at::Tensor weight = good * w + (1 - good) * l;
-      const at::Tensor terms = kto_value((ratio - kl) * sign, r["beta"].get<double>()) * weight;
-      CHECK(difference(numbers(terms), flat(r["loss_per_example"])) == "");
-      at::Tensor mean = terms.mean();
-      mean.backward();
-      CHECK(difference({mean.item<double>()}, {number(r["loss"])}) == "");
-      CHECK(difference(numbers(logps.grad()), flat(r["grad"])) == "");
-    }
-  }
-}
-
-namespace {
-
-std::unique_ptr<PreferenceLoss> cpo(const json& r) {
-  const std::string type = r["loss_type"];
-  if (type == "simpo") {
-    return std::make_unique<SimpoLoss>(
-        SimpoOptions{.beta = r["beta"],
-                     .simpo_gamma = r["simpo_gamma"],
-                     .label_smoothing = r.value("label_smoothing", 0.0),
-                     .alphapo_alpha = r.value("alphapo_alpha", 0.0),
-                     .sft_weight = r.value("cpo_alpha", 0.0)});
-  }
-  DpoOptions o{.beta = r["beta"], .loss_type = {type}, .reference_free = true};
-  o.label_smoothing = r.value("label_smoothing", 0.0);
-  if (o.label_smoothing > 0.0) o.loss_type = {"cdpo"};
-  if (r.value("cpo_alpha", 0.0) > 0.0) {
-    o.loss_type.push_back("sft");
-    o.loss_weights = {1.0, r["cpo_alpha"]};
-  }
-  return std::make_unique<DpoLoss>(o);
-}
-
-}  // namespace
-
-TEST_CASE("simpo and reference-free dpo: TRL's CPO", "[golden][losses][simpo]") {
-  const json file = golden("losses_trl.json");
-  for (const json& c : file["cpo_orpo_sums"]) {
-    for (const json& r : c["cpo"]) {
-      INFO(c["name"] << " " << r["loss_type"] << " " << r["beta"] << " " << r["alphapo_alpha"]);
-      const PreferenceBatch batch = plain_sums_batch(c);
-      const Evaluation got = evaluate(*cpo(r), batch);
-      CHECK(difference({got.loss}, {number(r["loss"])}) == "");
-      CHECK(difference(got.pair_loss, flat(r["loss_per_pair"])) == "");
-      CHECK(difference(sum_gradients(batch.chosen), flat(r["grad_chosen"])) == "");
-      CHECK(difference(sum_gradients(batch.rejected), flat(r["grad_rejected"])) == "");
-      Numbers margin = flat(r["rewards_chosen"]);
-      const Numbers rejected = flat(r["rewards_rejected"]);
-      for (std::size_t i = 0; i < margin.size(); ++i) margin[i] -= rejected[i];
-      CHECK(difference(got.margin, margin, {1e-10, 1e-10}) == "");
-    }
-  }
-}
-
-TEST_CASE("orpo: odds-ratio term of TRL (float32)", "[golden][losses][orpo]") {
-  const json file = golden("losses_trl.json");
-  for (const json& c : file["cpo_orpo_sums"]) {
-    for (const json& r : c["orpo"]) {
-      INFO(c["name"] << " " << r["lambda"]);
-      PreferenceBatch batch = plain_sums_batch(c);
-      batch.prompt_nll = vector(Numbers(6, 0.0));
-      batch.prompt_lengths.assign(6, 1);
-      const double lambda = r["lambda"];
-      const OrpoLoss loss({.beta = lambda});
-      const LossOutput out = loss(batch);
-      at::Tensor term = out.sums[1] * (lambda / 6);
-      term.backward();
-      const Tolerance float32{1e-5, 1e-7};
-      CHECK(difference({term.item<double>()}, {number(r["loss"])}, float32) == "");
-      CHECK(difference(numbers(loss.pair_terms(batch).values[1] * lambda), flat(r["loss_per_pair"]),
-                       float32) == "");
-      CHECK(difference(sum_gradients(batch.chosen), flat(r["grad_chosen"]), float32) == "");
-      CHECK(difference(sum_gradients(batch.rejected), flat(r["grad_rejected"]), float32) == "");
-      std::map<std::string, double> metrics;
-      for (const Metric& metric : out.metrics) metrics[metric.name] = metric.sum / metric.count;
-      CHECK(difference({metrics.at("log_odds_ratio")}, {number(r["mean_log_sigmoid"])}, float32) ==
-            "");
-      CHECK(difference({metrics.at("log_odds_chosen")}, {number(r["mean_log_odds"])}, float32) ==
-            "");
-    }
-  }
-}
-
-TEST_CASE("simpo, orpo, reference-free dpo: TRL's losses from logits", "[golden][losses]") {
-  const json file = golden("losses_trl.json");
-  for (const json& c : file["cpo_orpo_tokens"]) {
-    const auto completion = mask_of(c["completion_mask"]), attention = mask_of(c["attention_mask"]);
-    for (const json& r : c["results"]) {
-      INFO(c["name"] << " " << r["kind"] << " " << r["config"]);
-      const at::Tensor logits = logits_leaf(c["logits"]);
-      PreferenceBatch batch =
-          batch_of_logits(logits, logits.detach(), picks_of(c["input_ids"], completion));
-      Tolerance tolerance;
-      std::unique_ptr<PreferenceLoss> loss;
-      if (r["kind"] == "orpo") {
-        auto prompt = attention;
-        for (std::size_t s = 0; s < prompt.size(); ++s) {
-          for (std::size_t t = 0; t < prompt[s].size(); ++t) {
-            if (completion[s][t]) prompt[s][t] = false;
-          }
-          if (s < static_cast<std::size_t>(batch.pairs())) {
-            batch.prompt_lengths.push_back(std::count(prompt[s].begin(), prompt[s].end(), true));
-          }
-        }
-        const ResponseSide side =
-            batch_of_logits(logits, logits.detach(), picks_of(c["input_ids"], prompt)).chosen;
-        batch.prompt_nll = -response_sum(side, side.logps);
-        loss = std::make_unique<OrpoLoss>(OrpoOptions{.beta = r["config"]["beta"]});
-        tolerance = {1e-5, 1e-7};
-      } else {
-        loss = cpo(r["config"]);
-      }
-      const Evaluation got = evaluate(*loss, batch);
-      CHECK(difference({got.loss}, {number(r["loss"])}, tolerance) == "");
-      CHECK(difference(numbers(logits.grad()), flat(r["grad_logits"]), tolerance) == "");
-      // TRL's ipo counts rewards of mean log-probs, and its logps/* are means but for sigmoid.
-      const std::string type = r["config"].value("loss_type", "orpo");
-      for (const auto& [name, value] : r["metrics"].items()) {
-        const bool reward = name.starts_with("rewards/") && type != "ipo";
-        const bool logps = name.starts_with("logps/") && type == "sigmoid";
-        const bool own =
-            name.starts_with("log_odds") || (name == "nll_loss" && number(value) != 0.0);
-        if (!reward && !logps && !own) continue;
-        INFO(name);
-        CHECK(difference({got.metrics.at(name)}, {number(value)}, {1e-6}) == "");
       }
     }
   }

@@ -2,8 +2,8 @@
 // golden files name it).
 #include <algorithm>
 
-#include "batches.hpp"
 #include "core/error.hpp"
+#include "golden_batches.hpp"
 #include "losses/dpo.hpp"
 #include "losses/genarm.hpp"
 #include "losses/rpo.hpp"
@@ -19,31 +19,14 @@ using nlohmann::json;
 
 namespace {
 
-/// Sums without lengths; `tokens` tokens each.
-PreferenceBatch sums_batch(const json& c) {
-  const auto side = [&](const char* policy, const char* reference) {
-    const Numbers sums = flat(c[policy]);
-    return Sums{sums, c.contains(reference) ? flat(c[reference]) : Numbers(sums.size(), 0.0),
-                std::vector<std::int64_t>(sums.size(), 1)};
-  };
-  return batch_of_sums(side("chosen_logps", "ref_chosen_logps"),
-                       side("rejected_logps", "ref_rejected_logps"));
-}
-
 Numbers minus(Numbers a, const Numbers& b) {
   for (std::size_t i = 0; i < a.size(); ++i) a[i] -= b[i];
   return a;
 }
 
-double mean(const Numbers& values) {
-  double sum = 0.0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
-}
-
 /// Compares loss, per-pair loss, gradients and rewards of a result on sums.
 void check_sums(const PreferenceLoss& loss, const json& c, const json& r, double progress = 0.0) {
-  PreferenceBatch batch = sums_batch(c);
+  PreferenceBatch batch = plain_sums_batch(c);
   batch.progress = progress;
   const Evaluation got = evaluate(loss, batch);
   CHECK(difference({got.loss}, {number(r["loss"])}) == "");
@@ -56,15 +39,6 @@ void check_sums(const PreferenceLoss& loss, const json& c, const json& r, double
   CHECK(difference(got.margin, minus(chosen, rejected), {1e-10, 1e-10}) == "");
   CHECK(difference({got.metrics.at("rewards/chosen")}, {mean(chosen)}, {1e-10, 1e-10}) == "");
   CHECK(difference({got.metrics.at("rewards/rejected")}, {mean(rejected)}, {1e-10, 1e-10}) == "");
-}
-
-std::vector<std::vector<bool>> scored(const json& labels, int ignored) {
-  std::vector<std::vector<bool>> mask;
-  for (const json& row : labels) {
-    mask.emplace_back();
-    for (const json& label : row) mask.back().push_back(label.get<int>() != ignored);
-  }
-  return mask;
 }
 
 struct TokenCase {
@@ -86,7 +60,7 @@ TokenCase token_case(const json& c, int ignored = -100) {
   check_labels(c, ignored);
   const at::Tensor logits = logits_leaf(c["logits"]);
   return {logits, batch_of_logits(logits, logits_leaf(c["ref_logits"]).detach(),
-                                  picks_of(c["labels"], scored(c["labels"], ignored)))};
+                                  picks_of(c["labels"], labelled(c["labels"], ignored)))};
 }
 
 /// Sums of a [N] tensor over each response, chosen ones first.
@@ -235,7 +209,7 @@ TEST_CASE("dpo: CREAM's soft labels on sums", "[golden][losses][cream]") {
   for (const json& c : file["loss_sums"]) {
     for (const json& r : c["results"]) {
       INFO(c["name"] << " " << r["method"] << " " << r["beta"]);
-      PreferenceBatch batch = sums_batch(c);
+      PreferenceBatch batch = plain_sums_batch(c);
       // `original` ignores the labels.
       if (r["method"] != "original") batch.label = vector(flat(r["label"]));
       const Evaluation got = evaluate(DpoLoss({.beta = r["beta"]}), batch);
