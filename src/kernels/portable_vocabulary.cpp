@@ -25,6 +25,7 @@ void add_logits(LogitStatistics& statistics, const at::Tensor& logits, std::int6
   if (statistics.cross.defined()) {
     statistics.cross = factor * statistics.cross + (weight * (z - others)).sum(1);
   }
+  if (statistics.sum.defined()) statistics.sum = statistics.sum + z.sum(1);
   statistics.total = factor * statistics.total + weight.sum(1);
   statistics.highest = highest;
   const at::Tensor column = targets - first;

@@ -52,6 +52,10 @@ at::Tensor LogitStatistics::entropy() const {
 at::Tensor LogitStatistics::square_logsum() const {
   return (squares.log() - total.log() * 2).to(at::kFloat);
 }
+at::Tensor LogitStatistics::mean_logit(std::int64_t words) const {
+  return (sum / static_cast<double>(words)).to(at::kFloat);
+}
+at::Tensor LogitStatistics::is_top() const { return (target == highest).to(at::kFloat); }
 at::Tensor LogitStatistics::divergence_from(const LogitStatistics& p) const {
   const at::Tensor shift = (highest + total.log()) - (p.highest + p.total.log());
   return (cross / total - shift).to(at::kFloat);
@@ -68,7 +72,8 @@ LogitStatistics start_statistics(std::int64_t rows, at::Device device,
           zeros(true),
           zeros(wanted.entropy),
           zeros(wanted.square_logsum),
-          zeros(wanted.divergence)};
+          zeros(wanted.divergence),
+          zeros(wanted.mean_logit)};
 }
 
 void add_logits(LogitStatistics& statistics, const at::Tensor& logits, std::int64_t first,
@@ -81,13 +86,15 @@ void add_logits(LogitStatistics& statistics, const at::Tensor& logits, std::int6
   if (!logits.is_cpu()) return portable::add_logits(statistics, logits, first, targets, others);
   double *highest = doubles(statistics.highest), *total = doubles(statistics.total),
          *target = doubles(statistics.target), *weighted = doubles(statistics.weighted),
-         *squares = doubles(statistics.squares), *cross = doubles(statistics.cross);
+         *squares = doubles(statistics.squares), *cross = doubles(statistics.cross),
+         *sum = doubles(statistics.sum);
   const auto* word = targets.const_data_ptr<std::int64_t>();
   for_each_row(count, [&](std::int64_t row) {
     const float* z = floats(logits) + row * size;
     const float* p = others.defined() ? floats(others) + row * size : nullptr;
     const auto at = [row](double* column) { return column != nullptr ? column + row : nullptr; };
-    rows::add_logits(z, p, size, {at(highest), at(total), at(weighted), at(squares), at(cross)});
+    rows::add_logits(z, p, size,
+                     {at(highest), at(total), at(weighted), at(squares), at(cross), at(sum)});
     const std::int64_t column = word[row] - first;
     if (column >= 0 && column < size) target[row] = static_cast<double>(z[column]);
   });

@@ -14,17 +14,20 @@ struct LogitStatistics {
   at::Tensor weighted;  // sum exp(z - h) (z - h); undefined: no entropy
   at::Tensor squares;   // sum exp(2 (z - h)); undefined: no square_logsum
   at::Tensor cross;     // sum exp(z - h) (z - p) against other logits p; undefined: no divergence
+  at::Tensor sum;       // sum z; undefined: no mean_logit
 
-  at::Tensor logsumexp() const;      // log sum exp(z), float32
-  at::Tensor logprobs() const;       // of the targets, nats, float32
-  at::Tensor entropy() const;        // nats, float32
-  at::Tensor square_logsum() const;  // log sum of squared probabilities, float32
+  at::Tensor logsumexp() const;                     // log sum exp(z), float32
+  at::Tensor logprobs() const;                      // of the targets, nats, float32
+  at::Tensor entropy() const;                       // nats, float32
+  at::Tensor square_logsum() const;                 // log sum of squared probabilities, float32
+  at::Tensor mean_logit(std::int64_t words) const;  // over a vocabulary of `words`, float32
+  at::Tensor is_top() const;  // 1 where no logit exceeds the target's, else 0; float32
   /// KL(softmax z || softmax p), nats, float32. @param p statistics of the other logits
   at::Tensor divergence_from(const LogitStatistics& p) const;
 };
 
 struct WantedStatistics {
-  bool entropy = false, square_logsum = false, divergence = false;
+  bool entropy = false, square_logsum = false, divergence = false, mean_logit = false;
 };
 LogitStatistics start_statistics(std::int64_t rows, at::Device device,
                                  const WantedStatistics& wanted);

@@ -74,6 +74,7 @@ PLUMB_VECTOR_CLONES void add_logits(const float* z, const float* others, std::in
   for (std::int64_t i = 0; i < size; ++i) {
     block_highest = z[i] > block_highest ? z[i] : block_highest;
   }
+  if (sums.sum != nullptr) *sums.sum += sum_of(size, [=](std::int64_t i) { return z[i]; });
   const double highest = std::max(*sums.highest, static_cast<double>(block_highest));
   if (std::isinf(highest) && highest < 0) return;  // every logit so far is minus infinity
   move_to(highest, sums);

@@ -7,10 +7,10 @@ namespace plumb::kernels::rows {
 
 using Half = std::uint16_t;
 
-/// The running sums of a row, see LogitStatistics; the last three may be null.
+/// The running sums of a row, see LogitStatistics; the last four may be null.
 struct RunningSums {
   double *highest, *total;
-  double *weighted, *squares, *cross;
+  double *weighted, *squares, *cross, *sum;
 };
 
 /// @param others logits of the same words for `cross`, or null

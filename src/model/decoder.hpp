@@ -17,6 +17,8 @@ namespace plumb {
 struct TokenStatsRequest {
   bool entropy = false;           // entropy of the next-token distribution, nats
   bool square_logsum = false;     // log sum_v p_v^2
+  bool mean_logit = false;        // mean of the logits over the vocabulary
+  bool is_top = false;            // whether the target has the largest logit
   at::Tensor reference_hidden{};  // [R, H] hidden rows of a reference model: asks for KL(reference
                                   // || policy)
   const class Decoder* reference = nullptr;
@@ -27,6 +29,8 @@ struct TokenStats {
                   // undefined if not asked
   at::Tensor entropy;        // [R], no gradient
   at::Tensor square_logsum;  // [R], no gradient
+  at::Tensor mean_logit;     // [R], no gradient
+  at::Tensor is_top;         // [R] 1 or 0, no gradient
 };
 
 struct NamedParameter {

@@ -66,18 +66,22 @@ TokenStats run_token_stats(const Decoder::Impl& decoder, const at::Tensor& hidde
   const TokenStatsRequest& request = pass.request;
   const bool with_kl = request.reference != nullptr;
   const std::int64_t rows = pass.rows.rows.size(0);
-  TokenStats stats{column(decoder, true, rows), column(decoder, with_kl, rows),
+  TokenStats stats{column(decoder, true, rows),
+                   column(decoder, with_kl, rows),
                    column(decoder, request.entropy, rows),
-                   column(decoder, request.square_logsum, rows)};
+                   column(decoder, request.square_logsum, rows),
+                   column(decoder, request.mean_logit, rows),
+                   column(decoder, request.is_top, rows)};
   pass.logsumexp = column(decoder, true, rows);
   pass.reference_logsumexp = column(decoder, with_kl, rows);
   for_pieces(rows, pass.chunk_rows, [&](std::int64_t first, std::int64_t count) {
     const at::Tensor targets = pass.rows.targets.narrow(0, first, count);
     const at::Tensor chunk = hidden.index_select(0, pass.rows.rows.narrow(0, first, count));
     const at::Tensor reference = reference_rows(pass, first, count);
-    LogitStatistics policy = kernels::start_statistics(
-        count, decoder.device,
-        {.entropy = request.entropy, .square_logsum = request.square_logsum});
+    LogitStatistics policy = kernels::start_statistics(count, decoder.device,
+                                                       {.entropy = request.entropy,
+                                                        .square_logsum = request.square_logsum,
+                                                        .mean_logit = request.mean_logit});
     LogitStatistics other =
         kernels::start_statistics(count, decoder.device, {.divergence = with_kl});
     for_pieces(decoder.config.vocab_size, block_words(decoder),
@@ -97,6 +101,8 @@ TokenStats run_token_stats(const Decoder::Impl& decoder, const at::Tensor& hidde
     put(pass.logsumexp, policy.logsumexp());
     if (request.entropy) put(stats.entropy, policy.entropy());
     if (request.square_logsum) put(stats.square_logsum, policy.square_logsum());
+    if (request.mean_logit) put(stats.mean_logit, policy.mean_logit(decoder.config.vocab_size));
+    if (request.is_top) put(stats.is_top, policy.is_top());
     if (!with_kl) return;
     put(stats.kl, other.divergence_from(policy));
     put(pass.reference_logsumexp, other.logsumexp());

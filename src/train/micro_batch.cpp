@@ -140,7 +140,7 @@ MicroBatch make_micro_batch(std::span<const TrainingPair* const> pairs, const Ne
 TokenStatsRequest make_stats_request(const MicroBatch& micro, const Needs& needs,
                                      const Decoder* reference) {
   TokenStatsRequest request;
-  request.entropy = true;
+  request.entropy = request.mean_logit = request.is_top = true;
   request.square_logsum = needs.square_logsum;
   if (needs.kl) {
     expects(reference != nullptr, "a live reference model for a loss that needs the KL");

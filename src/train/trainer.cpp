@@ -18,6 +18,7 @@
 #include "kernels/adamw.hpp"
 #include "train/join_batches.hpp"
 #include "train/schedule.hpp"
+#include "train/token_metrics.hpp"
 #include "train/training_state.hpp"
 
 namespace plumb {
@@ -178,9 +179,8 @@ struct Trainer::Impl {
   TokenStats stats_of(const MicroBatch& micro, const Needs& needs, MetricTotals& metrics) const {
     TokenStats stats =
         policy.token_stats(micro.batch, micro.rows, make_stats_request(micro, needs, reference));
-    const std::int64_t responses = micro.rows.offsets[2 * micro.pairs.size()];
-    metrics.add("entropy", stats.entropy.narrow(0, 0, responses).sum().item<double>(),
-                static_cast<double>(responses));
+    for (const Metric& metric : token_metrics(stats, micro.rows.offsets, std::ssize(micro.pairs)))
+      metrics.add(metric.name, metric.sum, metric.count);
     return stats;
   }
 

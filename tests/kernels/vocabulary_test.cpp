@@ -18,7 +18,8 @@ double largest(const at::Tensor& a, const at::Tensor& b) {
   return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
 }
 
-constexpr WantedStatistics kAll{.entropy = true, .square_logsum = true, .divergence = true};
+constexpr WantedStatistics kAll{
+    .entropy = true, .square_logsum = true, .divergence = true, .mean_logit = true};
 
 /// Statistics of whole rows, taken in blocks of `block` words.
 LogitStatistics statistics_of(const at::Tensor& logits, const at::Tensor& targets,
@@ -51,6 +52,8 @@ TEST_CASE("statistics of logits seen in blocks equal float64 formulas", "[unit]"
   CHECK(largest(stats.logprobs(), logz.gather(1, targets.unsqueeze(1)).squeeze(1)) < 1e-5);
   CHECK(largest(stats.entropy(), -(logz.exp() * logz).sum(1)) < 1e-5);
   CHECK(largest(stats.square_logsum(), (2 * logz).logsumexp(1)) < 1e-5);
+  CHECK(largest(stats.mean_logit(size), z.to(at::kDouble).mean(1)) < 1e-6 * spread);
+  CHECK(largest(stats.is_top(), z.argmax(1) == targets) == 0.0);
   const LogitStatistics other = statistics_of(p, targets, z, block, use_portable);
   CHECK(largest(stats.divergence_from(other), (logz.exp() * (logz - logp)).sum(1)) < 1e-5 * spread);
 }
@@ -100,7 +103,10 @@ TEST_CASE("logits that are not numbers or far apart stay what they are", "[unit]
   CHECK(std::isnan(stats.logprobs()[0].item<double>()));
   CHECK(stats.logprobs()[1].item<double>() == 0.0);
   CHECK(stats.logsumexp()[2].item<float>() == 1e30F);
+  CHECK(stats.is_top()[1].item<float>() == 1.0F);
+  CHECK(stats.is_top()[2].item<float>() == 0.0F);
   CHECK_FALSE(stats.weighted.defined());
+  CHECK_FALSE(stats.sum.defined());
 }
 
 }  // namespace

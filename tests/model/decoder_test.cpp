@@ -92,21 +92,24 @@ TEST_CASE("a shared prompt gives the log-probs of repeated prompts", "[unit]") {
   }
 }
 
-TEST_CASE("log-probs, entropy and squares equal a dense log-softmax", "[unit]") {
+TEST_CASE("statistics of tokens equal those of dense logits", "[unit]") {
   const at::NoGradGuard no_grad;
   const ModelConfig config = tiny_config();
   const Decoder model(config, test::random_weights(config), Precision::kFloat32, false);
   const Request request =
       make_request({random_ids(config, 6, 1)}, {random_ids(config, 11, 2)}, true);
   const at::Tensor hidden = model.hidden(request.batch);
-  const TokenStats stats =
-      model.token_stats(hidden, request.rows, {.entropy = true, .square_logsum = true});
-  const at::Tensor logp =
-      model.logits(hidden.index_select(0, request.rows.rows)).to(at::kDouble).log_softmax(1);
+  const TokenStats stats = model.token_stats(
+      hidden, request.rows,
+      {.entropy = true, .square_logsum = true, .mean_logit = true, .is_top = true});
+  const at::Tensor logits = model.logits(hidden.index_select(0, request.rows.rows));
+  const at::Tensor logp = logits.to(at::kDouble).log_softmax(1);
   CHECK(largest(stats.logprobs - logp.gather(1, request.rows.targets.unsqueeze(1)).squeeze(1)) <
         1e-5);
   CHECK(largest(stats.entropy + (logp.exp() * logp).sum(1)) < 1e-5);
   CHECK(largest(stats.square_logsum - (2 * logp).logsumexp(1)) < 1e-5);
+  CHECK(largest(stats.mean_logit - logits.mean(1)) < 1e-6);
+  CHECK(largest(stats.is_top - (logits.argmax(1) == request.rows.targets).to(at::kFloat)) == 0.0);
   CHECK_FALSE(stats.kl.defined());
 }
 
