@@ -1,3 +1,5 @@
+#include <atomic>
+
 #include "store/database.hpp"
 #include "support/fake_http_server.hpp"
 #include "support/process.hpp"
@@ -12,15 +14,17 @@ namespace {
 
 using nlohmann::json;
 
-/// Half of the responses get a score, the others a reason.
+/// Every second response gets a score, the others a reason.
 test::HttpAnswer answer(const test::HttpRequestSeen& request) {
+  static std::atomic<int> asked{0};
   if (request.method == "GET")
     return {200, R"({"data":[{"id":"judge","reward":{"fingerprint":"v7","unit":"points"}}]})"};
   json data = json::array();
   const json body = json::parse(request.body);
   for (std::size_t i = 0; i < body["samples"].size(); ++i)
-    data.push_back(i % 2 == 0 ? json{{"index", i}, {"score", 0.25}}
-                              : json{{"index", i}, {"score", nullptr}, {"error", "not judged"}});
+    data.push_back(asked++ % 2 == 0
+                       ? json{{"index", i}, {"score", 0.25}}
+                       : json{{"index", i}, {"score", nullptr}, {"error", "not judged"}});
   return {200, json{{"data", data}}.dump()};
 }
 
@@ -32,7 +36,8 @@ TEST_CASE("score --url stores a server's scores, and its reasons where there is 
   test::write_tiny_prompts(dir / "prompts.jsonl", 8);
   test::write_tiny_config(dir / "tiny.ini", dir.path());
   const std::string config = (dir / "tiny.ini").string();
-  REQUIRE(test::run_plumb(dir, {"rollout", config}).code == 0);
+  for (const char* phase : {"eval", "rollout"})
+    REQUIRE(test::run_plumb(dir, {phase, config}).code == 0);
   const auto run_score = [&](const std::string& url) {
     return test::run_plumb(dir, {"score", config, "--url", url, "--remote.attempts=1"});
   };
