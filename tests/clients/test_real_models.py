@@ -105,7 +105,8 @@ def test_through_cohere(serve):
 
 
 def test_through_lm_eval(serve):
-    """With the server's tokenizer. Log-likelihoods against the log-probs that `openai` reads; what the policy itself continues with is greedy."""
+    """With the server's tokenizer. Log-likelihoods against the log-probs that `openai` reads; what the policy itself
+    continues with is greedy."""
     client = openai.OpenAI(base_url=serve.url + "/v1", api_key="unused")
     context = "The capital of France is"
     greedy = client.completions.create(model="plumb", prompt=context, max_tokens=2, temperature=0, logprobs=1).choices[0]
