@@ -13,8 +13,9 @@
 namespace plumb {
 
 /// Samples responses with continuous batching: a finished row is replaced at once by the next
-/// sample. Random numbers are addressed by (seed, iteration, stream, sample, position), so a
-/// response does not depend on what else is in the batch. Not thread-safe.
+/// sample, one with other sampling options as well. Random numbers are addressed by (seed,
+/// iteration, stream, sample, position), so a response does not depend on what else is in the
+/// batch. Not thread-safe.
 class RolloutEngine {
  public:
   struct Options {
@@ -42,8 +43,17 @@ class RolloutEngine {
                         std::span<const std::int32_t> end_ids, std::uint64_t seed,
                         std::uint64_t iteration, const std::function<void(RolloutResponse&&)>& done,
                         const std::function<bool(const RolloutResponse&)>& token = {});
+  /// The same for requests that come while others run: `next` is asked whenever a row is free,
+  /// before every step. Ends when nothing runs and there is none.
+  RolloutStats generate(const RequestSource& next, const SamplingOptions& sampling,
+                        std::span<const std::int32_t> end_ids, std::uint64_t seed,
+                        std::uint64_t iteration, const std::function<void(RolloutResponse&&)>& done,
+                        const std::function<bool(const RolloutResponse&)>& token = {});
 
  private:
+  void check(const RolloutRequest& request, const SamplingOptions& sampling,
+             std::size_t number) const;
+
   std::unique_ptr<TokenModel> model_;
   const Tokenizer& tokenizer_;
   Options options_;

@@ -41,12 +41,17 @@ void Generation::fill_rows() {
       Sample sample = std::move(ready_.front());
       ready_.pop_front();
       open(std::move(sample));
-    } else if (next_request_ < plan_.requests.size()) {
+    } else if (has_request()) {
       run_prompts();
     } else {
       return;
     }
   }
+}
+
+bool Generation::has_request() {
+  if (upcoming_ == nullptr) upcoming_ = plan_.next();
+  return upcoming_ != nullptr;
 }
 
 void Generation::open(Sample&& sample) {
@@ -68,13 +73,17 @@ void Generation::leave_prompt(TokenModel::PrefixId prefix) {
 void Generation::run_prompts() {
   const double start = monotonic_seconds();
   std::vector<const RolloutRequest*> group;
+  std::vector<std::size_t> numbers;
   std::size_t tokens = 0;
-  while (next_request_ < plan_.requests.size() && group.size() < kPromptGroup) {
-    const RolloutRequest& request = plan_.requests[next_request_];
+  while (group.size() < kPromptGroup && has_request()) {
+    const RolloutRequest& request = *upcoming_;
     if (!group.empty() && tokens + request.prompt_ids.size() > kPromptTokens) break;
+    upcoming_ = nullptr;
+    const std::size_t number = started_++;
+    if (request.samples == 0) continue;
     tokens += request.prompt_ids.size();
-    ++next_request_;
-    if (request.samples > 0) group.push_back(&request);
+    group.push_back(&request);
+    numbers.push_back(number);
   }
   if (group.empty()) return;
   NextLogits logits;
@@ -86,7 +95,7 @@ void Generation::run_prompts() {
     const RolloutRequest& request = *group[g];
     prompts_.push_back({prefixes[g], request.samples});
     for (std::int64_t k = 0; k < request.samples; ++k) {
-      fresh.push_back(make_sample(request, k, prefixes[g]));
+      fresh.push_back(make_sample(request, numbers[g], k, prefixes[g]));
       logit_rows.push_back(static_cast<std::int64_t>(g));
     }
   }
@@ -103,16 +112,23 @@ void Generation::run_prompts() {
   }
 }
 
-Generation::Sample Generation::make_sample(const RolloutRequest& request, std::int64_t k,
-                                           TokenModel::PrefixId prefix) const {
+Generation::Sample Generation::make_sample(const RolloutRequest& request, std::size_t number,
+                                           std::int64_t k, TokenModel::PrefixId prefix) const {
   RolloutResponse response;
-  response.request = static_cast<std::size_t>(&request - plan_.requests.data());
+  response.request = number;
   response.sample = request.first_sample + k;
-  const std::int64_t limit = request.limits.empty() ? plan_.sampling.max_new_tokens
+  const SamplingOptions& sampling = request.sampling ? *request.sampling : plan_.sampling;
+  const std::int64_t limit = request.limits.empty() ? sampling.max_new_tokens
                                                     : request.limits[static_cast<std::size_t>(k)];
-  const RandomStream stream(plan_.seed, plan_.iteration, request.stream,
+  const RandomStream stream(request.seed.value_or(plan_.seed), plan_.iteration, request.stream,
                             static_cast<std::uint64_t>(response.sample));
-  return {std::move(response), limit, stream, StopWatch(tokenizer_, plan_.sampling.stop), prefix};
+  return {std::move(response),
+          &request,
+          &sampling,
+          limit,
+          stream,
+          StopWatch(tokenizer_, sampling.stop),
+          prefix};
 }
 
 void Generation::step() {
@@ -152,8 +168,9 @@ void Generation::draw(std::span<Sample> samples, std::span<const std::int64_t> l
     const RolloutResponse& response = samples[i].response;
     const std::size_t position = response.ids.size();
     inputs_.push_back({sampling + logit_rows[i] * vocab, policy + logit_rows[i] * vocab,
-                       plan_.requests[response.request].prompt_ids, response.ids,
-                       samples[i].stream.uniform(position)});
+                       samples[i].request->prompt_ids, response.ids,
+                       samples[i].stream.uniform(position), samples[i].sampling,
+                       samples[i].request->top_logprobs});
   }
   sampler_.draw(inputs_, drawn_);
   for (std::size_t i = 0; i < samples.size(); ++i) {
@@ -168,6 +185,7 @@ void Generation::draw(std::span<Sample> samples, std::span<const std::int64_t> l
     response.ids.push_back(drawn_[i]->token);
     response.logp_policy.push_back(drawn_[i]->logp_policy);
     response.logp_sampling.push_back(drawn_[i]->logp_sampling);
+    if (samples[i].request->top_logprobs > 0) response.top.push_back(std::move(drawn_[i]->top));
   }
   stats_.generated_tokens += static_cast<std::int64_t>(samples.size());
 }

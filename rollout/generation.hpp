@@ -16,8 +16,8 @@ namespace plumb {
 
 /// What stays the same for all samples of one call.
 struct GenerationPlan {
-  std::span<const RolloutRequest> requests;
-  const SamplingOptions& sampling;
+  const RequestSource& next;
+  const SamplingOptions& sampling;  // of requests without their own
   std::span<const std::int32_t> end_ids;
   std::uint64_t seed, iteration;
   std::int64_t max_rows;
@@ -26,9 +26,9 @@ struct GenerationPlan {
 };
 
 /// The scheduler: keeps up to max_rows rows of a model running until every sample of every request
-/// is done. Prompts start in order; a group of them is run when the samples of the earlier ones no
-/// longer fill the rows. Gives all rows and prompts back to the model, also when an exception ends
-/// it.
+/// is done and no further request comes. Prompts start in order; a group of them is run when the
+/// samples of the earlier ones no longer fill the rows. Gives all rows and prompts back to the
+/// model, also when an exception ends it.
 class Generation {
  public:
   Generation(TokenModel& model, const Tokenizer& tokenizer, const GenerationPlan& plan);
@@ -41,6 +41,8 @@ class Generation {
  private:
   struct Sample {
     RolloutResponse response;
+    const RolloutRequest* request;
+    const SamplingOptions* sampling;
     std::int64_t limit;  // tokens
     RandomStream stream;
     StopWatch stop;
@@ -53,10 +55,12 @@ class Generation {
   };
 
   void fill_rows();
+  /// Whether a request waits in upcoming_.
+  bool has_request();
   void run_prompts();
   void open(Sample&& sample);
   void step();
-  Sample make_sample(const RolloutRequest& request, std::int64_t k,
+  Sample make_sample(const RolloutRequest& request, std::size_t number, std::int64_t k,
                      TokenModel::PrefixId prefix) const;
   /// Draws the next token of each sample. @param logit_rows row of `logits` of each sample
   void draw(std::span<Sample> samples, std::span<const std::int64_t> logit_rows,
@@ -69,10 +73,11 @@ class Generation {
   const GenerationPlan& plan_;
   Sampler sampler_;
   RolloutStats stats_;
-  std::size_t next_request_ = 0;
-  std::deque<Sample> ready_;     // first token drawn, no row yet
-  std::vector<Sample> running_;  // one row each
-  std::vector<Prompt> prompts_;  // with waiting samples
+  const RolloutRequest* upcoming_ = nullptr;  // taken from the source, not run yet
+  std::size_t started_ = 0;                   // requests
+  std::deque<Sample> ready_;                  // first token drawn, no row yet
+  std::vector<Sample> running_;               // one row each
+  std::vector<Prompt> prompts_;               // with waiting samples
   // Reused from step to step.
   std::vector<TokenModel::RowId> rows_;
   std::vector<std::int32_t> tokens_;

@@ -74,10 +74,9 @@ class Policy final : public TextModel {
     return out;
   }
 
-  void generate(std::span<const RolloutRequest> requests, const SamplingOptions& sampling,
-                std::uint64_t seed, const Listener& listener) override {
+  void generate(const Feed& feed) override {
     const at::NoGradGuard no_grad;
-    engine_.generate(requests, sampling, end_ids_, seed, 0, listener.done, listener.token);
+    engine_.generate(feed.next, SamplingOptions{}, end_ids_, 0, 0, feed.done, feed.token);
   }
 
  private:

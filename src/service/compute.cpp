@@ -8,6 +8,7 @@
 #include "core/clock.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
+#include "service/text_batch.hpp"
 
 namespace plumb::service {
 namespace {
@@ -63,16 +64,15 @@ void Compute::loop() {
     const double start = monotonic_seconds();
     metrics_.add("plumb_compute_idle_seconds_total", "", start - before);
     if (batch.closed) return;
-    if (batch.text) {
-      if (!batch.text->exchange->abandoned) batch.text->run();
-      queue_.release(batch.text->tokens, 1);
-    }
+    if (batch.text)
+      TextBatch(queue_, metrics_, [this] { run_waiting_scores(); }).run(std::move(batch.text));
     run(std::move(batch));
     before = monotonic_seconds();
     metrics_.add("plumb_compute_busy_seconds_total", "", before - start);
   }
 }
 
+/// Scores that came while completions are sampled.
 void Compute::run_waiting_scores() { run(queue_.take_scores(options_.max_batch_tokens)); }
 
 void Compute::run(ComputeQueue::Batch&& batch) {

@@ -25,14 +25,13 @@ class Compute {
   Compute(const Compute&) = delete;
   Compute& operator=(const Compute&) = delete;
 
-  /// Scores what waits now; called by a long completion between its steps, on this thread.
-  void run_waiting_scores();
   /// Ends after the batch in hand.
   void stop();
 
  private:
   using Work = ComputeQueue::Work;
   void loop();
+  void run_waiting_scores();
   void run(ComputeQueue::Batch&& batch);
   void run_module(const ServedModule& module, std::span<Work> works);
   /// One score each, in order; a failure of the module becomes the error of its samples.

@@ -89,6 +89,19 @@ ComputeQueue::Batch ComputeQueue::take_scores(std::int64_t max_tokens) {
   return batch;
 }
 
+std::shared_ptr<TextJob> ComputeQueue::take_text(const TextModel& model) {
+  const std::scoped_lock lock(mutex_);
+  if (texts_.empty() || texts_.front()->model.get() != &model) return nullptr;
+  std::shared_ptr<TextJob> job = std::move(texts_.front());
+  texts_.pop_front();
+  return job;
+}
+
+bool ComputeQueue::is_closed() const {
+  const std::scoped_lock lock(mutex_);
+  return closed_;
+}
+
 void ComputeQueue::release(std::int64_t tokens, std::int64_t requests) {
   const std::scoped_lock lock(mutex_);
   tokens_ -= tokens;

@@ -2,22 +2,14 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
 
 #include "service/score_job.hpp"
+#include "service/text_task.hpp"
 
 namespace plumb::service {
-
-/// Work for the policy: one completion request.
-struct TextJob {
-  std::shared_ptr<Exchange> exchange;
-  std::int64_t tokens = 0;  // prompt and longest response
-  double admitted = 0;
-  std::function<void()> run;  // on the compute thread; answers the exchange itself
-};
 
 /// What waits for the compute thread, within a budget of tokens and requests.
 class ComputeQueue {
@@ -51,10 +43,13 @@ class ComputeQueue {
   Batch take(std::int64_t max_tokens, std::int64_t max_wait_us);
   /// The scores that wait now, without waiting for more.
   Batch take_scores(std::int64_t max_tokens);
+  /// The completion that waits longest, if it is for this model.
+  std::shared_ptr<TextJob> take_text(const TextModel& model);
   /// Gives the budget of finished work back.
   void release(std::int64_t tokens, std::int64_t requests);
   /// Ends take(); what waits is not run.
   void close();
+  bool is_closed() const;
 
   std::int64_t tokens() const;
   std::int64_t requests() const;

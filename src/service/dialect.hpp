@@ -10,6 +10,7 @@
 #include "service/options.hpp"
 #include "service/problem.hpp"
 #include "service/score_job.hpp"
+#include "service/text_task.hpp"
 
 namespace plumb::service {
 
@@ -50,19 +51,12 @@ struct ScorePlan {
   std::function<Reply(const ScoreJob&)> render;
 };
 
-/// What a completion works with, on the compute thread.
-struct TextRun {
-  TextModel& model;
-  Exchange& exchange;
-  /// To be called between tokens: scores that wait get their turn.
-  const std::function<void()>& breathe;
-};
-/// What a completion route wants the policy to do. `run` answers the exchange; what it throws
+/// What a completion route wants the policy to do. The task answers the exchange; what it throws
 /// (Problem, DataError) becomes the reply, or the last event of a stream.
 struct TextPlan {
   std::int64_t tokens = 0;  // prompts and longest responses
   bool streams = false;
-  std::function<void(const TextRun&)> run;
+  std::function<std::unique_ptr<TextTask>(TextModel& model, Exchange& exchange)> start;
 };
 
 /// A POST route. Exactly one of the three functions is set; each throws Problem.

@@ -220,24 +220,25 @@ void Service::complete(const std::shared_ptr<Exchange>& exchange, ErrorStyle sty
   auto job = std::make_shared<TextJob>();
   job->exchange = exchange;
   job->tokens = plan.tokens;
-  job->run = [this, exchange, loaded, style, plan = std::move(plan)] {
-    const std::function<void()> breathe = [this] { compute_.run_waiting_scores(); };
-    const auto fail = [&](int status, const std::string& message, const std::string& field = "") {
-      const Reply reply = error_reply(style, status, message, field);
-      if (!plan.streams) return exchange->reply(reply);
-      exchange->send_event("data: " + reply.body + "\n\ndata: [DONE]\n\n");
-      exchange->end_stream();
-    };
+  job->model = loaded->policy;
+  job->start = [start = std::move(plan.start), model = loaded->policy, exchange] {
+    return start(*model, *exchange);
+  };
+  job->fail = [style, exchange, streams = plan.streams](std::exception_ptr error) {
+    Reply reply;
     try {
-      plan.run({*loaded->policy, *exchange, breathe});
+      std::rethrow_exception(std::move(error));
     } catch (const Problem& problem) {
-      fail(problem.status(), problem.what(), problem.field());
-    } catch (const DataError& error) {
-      fail(400, error.what());
-    } catch (const std::exception& error) {
-      log::error(cat("request ", exchange->request.id, ": ", error.what()));
-      fail(500, cat("the policy failed: ", error.what()));
+      reply = error_reply(style, problem);
+    } catch (const DataError& problem) {
+      reply = error_reply(style, 400, problem.what());
+    } catch (const std::exception& problem) {
+      log::error(cat("request ", exchange->request.id, ": ", problem.what()));
+      reply = error_reply(style, 500, cat("the policy failed: ", problem.what()));
     }
+    if (!streams) return exchange->reply(std::move(reply));
+    exchange->send_event("data: " + reply.body + "\n\ndata: [DONE]\n\n");
+    exchange->end_stream();
   };
   queue_.push(job);
 }

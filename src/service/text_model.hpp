@@ -55,15 +55,17 @@ class TextModel {
   virtual std::vector<std::vector<TokenLogprob>> score(
       std::span<const std::vector<std::int32_t>> sequences, std::int64_t top) = 0;
 
-  /// What a generation tells while it runs.
-  struct Listener {
+  /// Where a generation gets its requests, and what it tells while it runs.
+  struct Feed {
+    RequestSource
+        next;  // asked whenever there is room; all requests have sampling options and seed
     /// The last token of this response is new. @return false to end the response here
     std::function<bool(const RolloutResponse&)> token;
     std::function<void(RolloutResponse&&)> done;
   };
-  /// Samples until every response is done. Throws DataError for a prompt that does not fit.
-  virtual void generate(std::span<const RolloutRequest> requests, const SamplingOptions& sampling,
-                        std::uint64_t seed, const Listener& listener) = 0;
+  /// Samples until nothing runs and there is no next request. A response does not depend on the
+  /// others. Throws DataError for a prompt that does not fit.
+  virtual void generate(const Feed& feed) = 0;
 };
 
 }  // namespace plumb::service

@@ -222,6 +222,57 @@ TEST_CASE("served log-probs of responses and labels are those of `plumb logprobs
   CHECK(process.wait() == 0);
 }
 
+TEST_CASE("a served completion is the same alone, beside others, and streamed", "[e2e]") {
+  const test::TempDir folder;
+  test::write_tiny_policy(folder / "policy");
+  test::Process process(folder, {"serve", "--serve.port=0", "--serve.modules=",
+                                 "--serve.policy=" + (folder / "policy").string()});
+  const std::uint16_t port = port_of(process);
+  const auto body_of = [](int i) {
+    return json{{"prompt", std::string(static_cast<std::size_t>(1 + 7 * i), 'a' + i)},
+                {"max_tokens", 10 + 5 * i},
+                {"temperature", i == 3 ? 0.0 : 0.6 + 0.1 * i},
+                {"top_k", i % 2 == 0 ? 0 : 40},
+                {"n", 1 + i % 3},
+                {"seed", i},
+                {"logprobs", i % 4},
+                {"stop", i == 5 ? json{"e"} : json::array()}};
+  };
+  const auto choices = [&](const json& body) {
+    return Client(port).post("/v1/completions", body).json()["choices"];
+  };
+  std::vector<json> alone;
+  for (int i = 0; i < 8; ++i) alone.push_back(choices(body_of(i)));
+  std::vector<std::future<json>> together;
+  for (int i = 0; i < 8; ++i)
+    together.push_back(std::async(std::launch::async, [&, i] { return choices(body_of(i)); }));
+  for (int i = 0; i < 8; ++i)
+    CHECK(together[static_cast<std::size_t>(i)].get() == alone[static_cast<std::size_t>(i)]);
+
+  json streamed = body_of(7);
+  streamed["stream"] = true;
+  std::istringstream events(Client(port).post("/v1/completions", streamed).body);
+  std::map<std::size_t, json> sums;
+  std::map<std::size_t, std::string> texts;
+  for (std::string line; std::getline(events, line);) {
+    if (!line.starts_with("data: {")) continue;
+    const json chunk = json::parse(line.substr(6));
+    const json& choice = chunk["choices"][0];
+    texts[choice["index"]] += choice["text"];
+    if (choice["logprobs"].is_null()) continue;
+    for (const auto& [name, values] : choice["logprobs"].items()) {
+      for (const json& value : values) sums[choice["index"]][name].push_back(value);
+    }
+  }
+  REQUIRE(sums.size() == alone[7].size());
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    CHECK(sums[i] == alone[7][i]["logprobs"]);
+    CHECK(texts[i] == alone[7][i]["text"]);
+  }
+  ::kill(process.pid(), SIGTERM);
+  CHECK(process.wait() == 0);
+}
+
 TEST_CASE("what cannot be served is refused at the start", "[e2e]") {
   const auto run = [](const std::vector<std::string>& more) {
     const test::TempDir folder;

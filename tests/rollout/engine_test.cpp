@@ -221,3 +221,76 @@ TEST_CASE("a request that does not fit and bad logits are named, and nothing sta
   engine.generate(all, sampling, {}, 1, 1, [&](auto&&) { ++done; });
   CHECK(done == 12);
 }
+
+TEST_CASE("requests that join a running generation get what they get alone", "[rollout][unit]") {
+  const auto tokenizer = letters();
+  std::vector<RolloutRequest> all = requests(7, 2);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    SamplingOptions own;
+    own.max_new_tokens = 5 + static_cast<std::int64_t>(3 * i);
+    own.temperature = i == 2 ? 0.0 : 0.5 + 0.2 * static_cast<double>(i);
+    own.top_k = i % 2 == 0 ? 0 : 9;
+    own.repetition_penalty = i == 4 ? 1.5 : 1.0;
+    if (i == 5) own.stop = {"b", "c", "d"};
+    all[i].sampling = own;
+    all[i].seed = 40 + i;
+    all[i].top_logprobs = static_cast<std::int64_t>(i % 3);
+  }
+  const auto run = [&](std::vector<const RolloutRequest*> order, std::int64_t rows) {
+    HashModel::Counts counts;
+    RolloutEngine engine(std::make_unique<HashModel>(counts), tokenizer, {rows});
+    Responses responses;
+    std::size_t asked = 0, given = 0;
+    const RequestSource next = [&]() -> const RolloutRequest* {
+      // Two at the start, then one at every other time of asking.
+      if (given == order.size() || (given >= 2 && ++asked % 2 == 0)) return nullptr;
+      return order[given++];
+    };
+    engine.generate(next, SamplingOptions{}, {}, 1, 2, [&](RolloutResponse&& response) {
+      const auto key = std::pair(order.at(response.request)->stream, response.sample);
+      CHECK(responses.emplace(key, std::move(response)).second);
+    });
+    CHECK(counts.open_rows == 0);
+    CHECK(counts.live_prompts == 0);
+    CHECK(given == order.size());
+    return std::pair(std::move(responses), counts.most_rows);
+  };
+  std::vector<const RolloutRequest*> order;
+  Responses alone;
+  for (const RolloutRequest& request : all) {
+    order.push_back(&request);
+    alone.merge(run({&request}, 8).first);
+  }
+  const auto [together, most_rows] = run(order, 8);
+  CHECK(most_rows > 4);
+  check_same(alone, together);
+  std::reverse(order.begin(), order.end());
+  check_same(alone, run(order, 5).first);
+
+  for (const auto& [key, response] : together) {
+    const RolloutRequest& request = all.at(key.first - 1000);
+    CHECK(response.top == alone.at(key).top);
+    CHECK(static_cast<std::int64_t>(response.ids.size()) <= request.sampling->max_new_tokens);
+    if (request.top_logprobs == 0) {
+      CHECK(response.top.empty());
+      continue;
+    }
+    // Against the softmax of the model's logits, worked out here.
+    REQUIRE(response.top.size() == response.ids.size());
+    std::vector<std::int32_t> ids = request.prompt_ids;
+    for (std::size_t t = 0; t < response.ids.size(); ++t) {
+      const std::vector<float> logits = HashModel::logits_after(ids);
+      double sum = 0;
+      for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
+      std::vector<float> sorted = logits;
+      std::sort(sorted.rbegin(), sorted.rend());
+      REQUIRE(response.top[t].size() == static_cast<std::size_t>(request.top_logprobs));
+      for (std::size_t k = 0; k < response.top[t].size(); ++k) {
+        const auto [id, logprob] = response.top[t][k];
+        CHECK(logits.at(static_cast<std::size_t>(id)) == sorted[k]);
+        CHECK(logprob == Approx(sorted[k] - std::log(sum)).margin(1e-5));
+      }
+      ids.push_back(response.ids[t]);
+    }
+  }
+}

@@ -144,6 +144,50 @@ TEST_CASE("streams send deltas that add up to the text, usage, and [DONE]", "[se
   CHECK(texts == std::map<int, std::string>{{0, "ab"}, {1, "ab"}});
 }
 
+TEST_CASE("the pieces of a stream add up to the whole reply, log-probs and alternatives included",
+          "[service][unit]") {
+  const auto streamed = [](const std::string& path, json body) {
+    body["stream"] = true;
+    return events(Client(server().port()).post(path, body));
+  };
+  const json messages = {{{"role", "user"}, {"content", "hi"}}};
+  json chat{{"messages", messages}, {"max_tokens", 30},       {"logprobs", true},
+            {"top_logprobs", 3},    {"stop", {"fgz", "xyz"}}, {"n", 2}};
+  const json whole = ok("/v1/chat/completions", chat);
+  std::map<std::size_t, json> contents;
+  for (const json& chunk : streamed("/v1/chat/completions", chat)) {
+    const json& choice = chunk["choices"][0];
+    if (choice["logprobs"].is_null()) continue;
+    for (const json& token : choice["logprobs"]["content"])
+      contents[choice["index"]].push_back(token);
+  }
+  REQUIRE(contents.size() == 2);
+  for (std::size_t i = 0; i < 2; ++i)
+    CHECK(contents[i] == whole["choices"][i]["logprobs"]["content"]);
+  CHECK(contents[1][0]["top_logprobs"] ==
+        json{{{"token", "a"}, {"logprob", -1.0}, {"bytes", {97}}},
+             {{"token", "b"}, {"logprob", -2.0}, {"bytes", {98}}},
+             {{"token", "c"}, {"logprob", -3.0}, {"bytes", {99}}}});
+
+  const json text{{"prompt", {"h\xc3\xa9y", "z"}},
+                  {"max_tokens", 4},
+                  {"logprobs", 2},
+                  {"stop", "bcx"},
+                  {"echo", true}};
+  const json expected = ok("/v1/completions", text);
+  std::map<std::size_t, json> sums;
+  for (const json& chunk : streamed("/v1/completions", text)) {
+    const json& choice = chunk["choices"][0];
+    if (choice["logprobs"].is_null()) continue;
+    for (const auto& [name, values] : choice["logprobs"].items()) {
+      for (const json& value : values) sums[choice["index"]][name].push_back(value);
+    }
+  }
+  REQUIRE(sums.size() == 2);
+  for (std::size_t i = 0; i < 2; ++i) CHECK(sums[i] == expected["choices"][i]["logprobs"]);
+  CHECK(sums[0]["top_logprobs"][4] == json{{"a", -1.0}, {"b", -2.0}});
+}
+
 TEST_CASE("bad completion requests are refused with the field at fault", "[service][unit]") {
   const auto field = [&](json body, int status = 400) {
     body.emplace("prompt", "x");

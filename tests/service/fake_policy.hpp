@@ -48,26 +48,58 @@ class FakePolicy final : public service::TextModel {
     return rows;
   }
 
-  void generate(std::span<const RolloutRequest> requests, const SamplingOptions& sampling,
-                std::uint64_t, const Listener& listener) override {
-    for (std::size_t r = 0; r < requests.size(); ++r) {
-      for (std::int64_t sample = 0; sample < requests[r].samples; ++sample) {
-        RolloutResponse response;
-        response.request = r;
-        response.sample = sample;
-        bool goes_on = true;
-        for (std::int64_t i = 0; i < sampling.max_new_tokens && goes_on; ++i) {
-          response.ids.push_back(static_cast<std::int32_t>('a' + i % 26));
-          response.logp_policy.push_back(-1);
-          response.logp_sampling.push_back(-1);
-          goes_on = listener.token(response);
+  /// One token a step and row, all rows together; a temperature of 99 breaks the model.
+  void generate(const Feed& feed) override {
+    struct Row {
+      const RolloutRequest* request;
+      RolloutResponse response;
+    };
+    std::vector<Row> rows;
+    for (std::size_t number = 0;;) {
+      for (const RolloutRequest* request = feed.next(); request != nullptr; request = feed.next()) {
+        for (std::int64_t sample = 0; sample < request->samples; ++sample) {
+          Row& row = rows.emplace_back(Row{request, {}});
+          row.response.request = number;
+          row.response.sample = sample;
         }
-        listener.done(std::move(response));
+        ++number;
       }
+      if (rows.empty()) return;
+      most_rows = std::max<std::int64_t>(most_rows, static_cast<std::int64_t>(rows.size()));
+      if (gate) gate->wait();
+      std::vector<Row> done;
+      std::erase_if(rows, [&](Row& row) {
+        if (row.request->sampling->temperature == 99) throw std::runtime_error("a NaN");
+        grow(*row.request, row.response);
+        if (feed.token(row.response) && goes_on(row)) return false;
+        done.push_back(std::move(row));
+        return true;
+      });
+      for (Row& row : done) feed.done(std::move(row.response));
     }
   }
 
+  std::shared_ptr<Gate> gate;              // before every step, if there is one
+  std::atomic<std::int64_t> most_rows{0};  // of one step
+
  private:
+  /// The next letter; the likeliest others at its place are the letters after it.
+  static void grow(const RolloutRequest& request, RolloutResponse& response) {
+    const auto step = static_cast<std::int32_t>(response.ids.size() % 26);
+    response.ids.push_back('a' + step);
+    response.logp_policy.push_back(-1);
+    response.logp_sampling.push_back(-1);
+    std::vector<LikelyToken> top;
+    for (std::int32_t k = 0; k < request.top_logprobs; ++k)
+      top.emplace_back('a' + (step + k) % 26, -1.0F - static_cast<float>(k));
+    if (request.top_logprobs > 0) response.top.push_back(std::move(top));
+  }
+  template <class Row>
+  static bool goes_on(const Row& row) {
+    return static_cast<std::int64_t>(row.response.ids.size()) <
+           row.request->sampling->max_new_tokens;
+  }
+
   ByteTokenizer tokenizer_;
   ChatTemplate chat_ = ChatTemplate::named("chatml");
 };

@@ -84,10 +84,9 @@ std::string token_text(const Tokenizer& tokenizer, std::int32_t id, bool as_id) 
 }
 
 OrderedJson completion_logprobs(const Tokenizer& tokenizer, const std::vector<TokenLogprob>& rows,
-                                const GenerationFields& fields, std::size_t first_offset) {
+                                const GenerationFields& fields, std::size_t& offset) {
   OrderedJson tokens = OrderedJson::array(), values = OrderedJson::array(),
               tops = OrderedJson::array(), offsets = OrderedJson::array();
-  std::size_t offset = first_offset;
   for (const TokenLogprob& row : rows) {
     const bool first = std::isnan(row.logprob);
     tokens.push_back(token_text(tokenizer, row.id, fields.tokens_as_ids));
@@ -117,19 +116,14 @@ OrderedJson chat_logprobs(const Tokenizer& tokenizer, const std::vector<TokenLog
   return OrderedJson{{"content", std::move(content)}};
 }
 
-std::vector<TokenLogprob> response_logprobs(TextModel& model,
-                                            const std::vector<std::int32_t>& prompt,
-                                            const RolloutResponse& response, std::int64_t top) {
+std::vector<TokenLogprob> response_logprobs(const RolloutResponse& response, std::size_t first) {
   std::vector<TokenLogprob> rows;
-  if (top > 0) {
-    std::vector<std::int32_t> all = prompt;
-    all.insert(all.end(), response.ids.begin(), response.ids.end());
-    rows = std::move(model.score({&all, 1}, top).front());
-    rows.erase(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(prompt.size()));
-    return rows;
+  for (std::size_t i = first; i < response.ids.size(); ++i) {
+    TokenLogprob& row = rows.emplace_back();
+    row.id = response.ids[i];
+    row.logprob = response.logp_policy[i];
+    if (i < response.top.size()) row.top.assign(response.top[i].begin(), response.top[i].end());
   }
-  for (std::size_t i = 0; i < response.ids.size(); ++i)
-    rows.push_back({response.ids[i], response.logp_policy[i], {}});
   return rows;
 }
 

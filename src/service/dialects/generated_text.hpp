@@ -31,17 +31,14 @@ class TextStream {
 std::string token_text(const Tokenizer& tokenizer, std::int32_t id, bool as_id);
 
 /// The legacy shape {tokens, token_logprobs, top_logprobs, text_offset}. The first token of a
-/// prompt has null. @param first_offset  characters before the first token
+/// prompt has null. @param offset  characters before the first token; those of the tokens are added
 OrderedJson completion_logprobs(const Tokenizer& tokenizer, const std::vector<TokenLogprob>& rows,
-                                const GenerationFields& fields, std::size_t first_offset);
+                                const GenerationFields& fields, std::size_t& offset);
 /// The chat shape {content: [{token, logprob, bytes, top_logprobs}]}.
 OrderedJson chat_logprobs(const Tokenizer& tokenizer, const std::vector<TokenLogprob>& rows,
                           const GenerationFields& fields);
 
-/// Log-probs of the response's tokens, with the likeliest others if they are wanted: these take
-/// another pass over the text.
-std::vector<TokenLogprob> response_logprobs(TextModel& model,
-                                            const std::vector<std::int32_t>& prompt,
-                                            const RolloutResponse& response, std::int64_t top);
+/// Log-probs of the response's tokens from `first` on, with the likeliest others that were noted.
+std::vector<TokenLogprob> response_logprobs(const RolloutResponse& response, std::size_t first);
 
 }  // namespace plumb::service
