@@ -56,6 +56,8 @@ TEST_CASE("dequantize: golden blocks of every type", "[unit][golden][formats]") 
     INFO(name);
     types.insert(name);
     const std::string bytes = from_hex(block["bytes"]);
+    const GgmlTypeInfo& info = ggml_type_info(type_named(name));
+    CHECK(block["block_values"] == (info.block_values == 1 ? 16 : info.block_values));
     const auto values = dequantize_text(type_named(name), bytes);
     REQUIRE(values.size() == block["values"].size());
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -100,6 +102,7 @@ TEST_CASE("dequantize: header and values of the SmolLM2 file", "[model][golden][
   double sum = 0;
   std::map<std::string, std::int64_t> types;
   std::map<std::string, std::vector<float>> kept;
+  std::map<std::string, const GgufTensor*> tensors;
   for (const GgufTensor& tensor : header.tensors) {
     parameters += tensor.values;
     ++types[std::string(ggml_type_info(tensor.type).name)];
@@ -108,6 +111,7 @@ TEST_CASE("dequantize: header and values of the SmolLM2 file", "[model][golden][
                values.size() / ggml_type_info(tensor.type).block_values, values.data());
     for (const float value : values) sum += value;
     kept[tensor.name] = std::move(values);
+    tensors[tensor.name] = &tensor;
   }
   CHECK(parameters == golden["whole"]["parameters"]);
   CHECK(types == golden["whole"]["types"].get<std::map<std::string, std::int64_t>>());
@@ -116,6 +120,11 @@ TEST_CASE("dequantize: header and values of the SmolLM2 file", "[model][golden][
     INFO(expected["name"]);
     const auto& values = kept.at(expected["name"]);
     const auto& numbers = expected["dequantized"];
+    const GgufTensor& tensor = *tensors.at(expected["name"]);
+    CHECK(ggml_type_info(tensor.type).name == expected["type"].get<std::string>());
+    CHECK(tensor.shape == numbers["shape"].get<std::vector<std::int64_t>>());
+    CHECK(std::vector(tensor.shape.rbegin(), tensor.shape.rend()) ==
+          expected["gguf_dims"].get<std::vector<std::int64_t>>());
     double tensor_sum = 0, absolute = 0;
     for (const float value : values) {
       tensor_sum += value;

@@ -82,6 +82,8 @@ TEST_CASE("safetensors: every valid golden file is read with its values",
     const std::string name = expected["file"];
     INFO(name);
     const MappedFile file(test::golden_path("safetensors_valid/" + name));
+    CHECK(file.size() == expected["bytes"]);
+    CHECK(expected["library"] == "accept");
     const auto header = parse_safetensors_header({file.data(), file.size()}, name);
     CHECK(header.tensors.size() == expected["tensors"].size());
     const auto metadata = expected["metadata"].is_null()
@@ -104,6 +106,14 @@ TEST_CASE("safetensors: every bad golden file is refused", "[unit][golden][forma
     const std::string name = expected["file"];
     INFO(name);
     const std::string file = read_file(test::golden_path("safetensors_bad/" + name));
+    CHECK(file.size() == expected["bytes"]);
+    // We refuse more than the library: where it reads a file, the description of the format forbids
+    // it, and the index says which sentence.
+    const bool only_ours = expected["library"] == "accept";
+    CHECK((only_ours || expected["library"] == "reject"));
+    CHECK(expected.contains("format_text") == only_ours);
+    CHECK(expected.contains("tensors") == only_ours);
+    CHECK(expected.contains("message") == !only_ours);
     CHECK_THROWS_AS(parse_safetensors_header(bytes_of_text(file), name), DataError);
     CHECK_THROWS_WITH(parse_safetensors_header(bytes_of_text(file), name), Catch::Contains(name));
   }

@@ -113,6 +113,20 @@ TEST_CASE("reweight: the batch mean becomes the weighted sum, weights without gr
     }
   }
   CHECK(loss.needs().whole_step);
+  double squares = 0.0;
+  for (const double weight : weights) squares += weight * weight;
+  CHECK(difference({got.metrics.at("reweight/effective_pairs")}, {1.0 / squares}) == "");
+}
+
+TEST_CASE("reweight: a pair's loss counts its terms with their weights", "[losses][reweight]") {
+  const DpoOptions two{.loss_type = {"sigmoid", "hinge"}, .loss_weights = {1.0, .2}};
+  const PreferenceBatch batch = random_batch(5, 4);
+  const Numbers losses = evaluate(DpoLoss(two), random_batch(5, 4)).pair_loss;
+  const Numbers weights = numbers(dynamic_weights(vector(losses), "linupper", .4));
+  double want = 0.0;
+  for (std::size_t i = 0; i < 5; ++i) want += weights[i] * losses[i];
+  const ReweightModifier loss(std::make_unique<DpoLoss>(two), {});
+  CHECK(difference({evaluate(loss, batch).loss}, {want}) == "");
 }
 
 TEST_CASE("reweight: token terms are left alone, and a loss of tokens only is refused",

@@ -30,6 +30,7 @@ SignedCase signed_case(const json& c) {
     mask.emplace_back();
     for (const json& id : row) mask.back().push_back(id.get<int>() != -100);
   }
+  for (const json& row : c["targets"]) CHECK(row[0] == -100);  // nothing predicts a first token
   const at::Tensor logits = logits_leaf(c["logits"]);
   SignedCase out{logits, batch_of_logits(logits, logits_leaf(c["ref_logits"]).detach(),
                                          picks_of(c["targets"], mask))};
@@ -54,6 +55,23 @@ double mean(const json& values) {
   return sum / static_cast<double>(values.size());
 }
 
+/// Signs as the file defines them: -100 outside of the response, 0 at common tokens, else the
+/// number of the phrase, counted from 1 along the response.
+void check_numbering(const json& c) {
+  for (std::size_t s = 0; s < c["targets"].size(); ++s) {
+    int phrases = 0;
+    for (std::size_t t = 0; t < c["targets"][s].size(); ++t) {
+      const int sign = c["signs"][s][t];
+      INFO("row " << s << " token " << t);
+      CHECK((sign == -100) == (c["targets"][s][t] == -100));
+      if (sign > 0) {
+        CHECK((sign == phrases || sign == phrases + 1));
+        phrases = sign;
+      }
+    }
+  }
+}
+
 void check_result(const json& c, const json& r) {
   const SignedCase s = signed_case(c);
   const RrpoLoss loss({.beta = r["beta"], .alpha = r["alpha"]});
@@ -65,6 +83,10 @@ void check_result(const json& c, const json& r) {
                                                          {"rewards/rejected", "rewards_rejected"},
                                                          {"logps/chosen", "logps_chosen"},
                                                          {"logps/rejected", "logps_rejected"}};
+  CHECK(difference(numbers(response_sum(s.batch.chosen, s.batch.chosen.kl)),
+                   flat(r["kl_chosen"])) == "");
+  CHECK(difference(numbers(response_sum(s.batch.rejected, s.batch.rejected.kl)),
+                   flat(r["kl_rejected"])) == "");
   if (r["alpha"] > 0.0) {
     names.emplace_back("rrpo/tkl_chosen", "kl_chosen");
     names.emplace_back("rrpo/tkl_rejected", "kl_rejected");
@@ -80,6 +102,7 @@ void check_result(const json& c, const json& r) {
 TEST_CASE("rrpo: official loss with given phrases", "[golden][losses][rrpo]") {
   const json file = golden("rrpo.json");
   for (const json& c : file["signed"]) {
+    check_numbering(c);
     for (const json& r : c["results"]) {
       INFO(c["name"] << " alpha " << r["alpha"] << " beta " << r["beta"]);
       check_result(c, r);
@@ -116,6 +139,7 @@ SignedCase with_padding(json c) {
 /// The phrases of a case, found by us: the k-th span of a pair is its k-th phrase.
 void check_signs(const json& c) {
   const std::size_t pairs = c["targets"].size() / 2;
+  for (const json& row : c["signs"]) CHECK(row[0] == 0);  // a prompt
   for (std::size_t i = 0; i < pairs; ++i) {
     std::vector<std::int32_t> ids[2];
     std::vector<int> signs[2], found[2];

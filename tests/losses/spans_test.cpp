@@ -100,6 +100,10 @@ TEST_CASE("spans: responses that differ nearly everywhere count whole", "[losses
   const SpanDiff free = find_spans(a, b, {.max_coverage = 0.95});
   CHECK_FALSE(free.whole);
   CHECK(free.spans == Spans{{0, 10, 0, 10}});
+  // 2 of 3 tokens differ in one response, 10 of 11 in the other.
+  const SpanDiff one_side =
+      find_spans(Ids{1, 50, 0}, Ids{11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 0});
+  CHECK(one_side.whole);
 }
 
 TEST_CASE("lcs: as long as the textbook table finds, and a common subsequence", "[losses][spans]") {

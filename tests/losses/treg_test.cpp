@@ -127,6 +127,10 @@ TEST_CASE("treg: worked numbers of a vocabulary of five", "[losses][treg]") {
   CHECK(difference({got.metrics.at("treg/reg_chosen"), got.metrics.at("treg/reg_rejected")},
                    {.51251597 * .08651176, .51251597 * -.03761382}, {0, 1e-8}) == "");
   CHECK(difference({fixture.head.grad().norm().item<double>()}, {.1134712}, {0, 1e-7}) == "");
+  CHECK(got.metrics.at("treg/rhat_pos_frac") == Approx(3.0 / 7.0));
+  // beta times the sum over all tokens of log-ratio and token reward: .1 * (-.13707741 -
+  // .05153763).
+  CHECK(difference({got.metrics.at("treg/agreement")}, {-.01886150 / 7}, {0, 1e-8}) == "");
   const Numbers head = numbers(fixture.head.grad());
   CHECK(difference({head.begin(), head.begin() + 3}, {.01839209, -.07016903, -.02332431},
                    {0, 1e-8}) == "");

@@ -148,7 +148,15 @@ TEST_CASE("dpo, kto, bco: losses of older TRL", "[golden][losses]") {
         Numbers doubled = got.pair_loss;
         for (double& value : doubled) value *= 2;
         CHECK(difference(doubled, per_term, {1e-6}) == "");
+        const auto gradients = [](const ResponseSide& side) {
+          Numbers values = sum_gradients(side);
+          for (double& value : values) value *= 2;
+          return values;
+        };
+        CHECK(difference(gradients(batch.chosen), flat(r["grad_chosen"]), {1e-6}) == "");
+        CHECK(difference(gradients(batch.rejected), flat(r["grad_rejected"]), {1e-6}) == "");
       } else {
+        CHECK((type == "ipo" || type == "sigmoid"));  // the smoothed sigmoid is our cdpo
         DpoOptions o{.beta = beta, .loss_type = {type == "ipo" ? "ipo_sum" : "cdpo"}};
         if (type != "ipo") o.label_smoothing = r["config"]["label_smoothing"];
         const Evaluation got = evaluate(DpoLoss(o), batch);

@@ -27,7 +27,10 @@ std::unique_ptr<PreferenceLoss> cpo(const json& r) {
   }
   DpoOptions o{.beta = r["beta"], .loss_type = {type}, .reference_free = true};
   o.label_smoothing = r.value("label_smoothing", 0.0);
-  if (o.label_smoothing > 0.0) o.loss_type = {"cdpo"};
+  if (o.label_smoothing > 0.0) {
+    CHECK(type == "sigmoid");
+    o.loss_type = {"cdpo"};
+  }
   if (r.value("cpo_alpha", 0.0) > 0.0) {
     o.loss_type.push_back("sft");
     o.loss_weights = {1.0, r["cpo_alpha"]};

@@ -1,6 +1,8 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/arange.h>
+#include <ATen/ops/tensor.h>
+
+#include <tuple>
 
 #include "model/decoder.hpp"
 #include "support/files.hpp"
@@ -51,6 +53,9 @@ TEST_CASE("SmolLM2 forward equals transformers in float32", "[model][golden]") {
   CHECK(model.config().vocab_size == config.at("vocab_size"));
   CHECK(model.config().tie_word_embeddings == config.at("tie_word_embeddings"));
   CHECK(model.config().rms_norm_eps == Approx(config.at("rms_norm_eps").get<double>()));
+  const auto rope = nlohmann::json::parse(config.at("rope").get<std::string>());
+  CHECK(model.config().rope_theta == rope.at("rope_theta"));
+  CHECK(model.config().rope_scaling.type == rope.at("rope_type"));
   for (const auto& expected : golden.at("texts")) {
     const Text text = make_text(expected.at("ids"));
     CHECK(smollm2().tokenizer->encode_template(expected.at("text").get<std::string>(), {}) ==
@@ -71,10 +76,41 @@ TEST_CASE("SmolLM2 forward equals transformers in float32", "[model][golden]") {
     }
     for (const auto& top : expected.at("top5")) {
       const at::Tensor logits = model.logits(hidden.narrow(0, top.at("position"), 1))[0];
+      CHECK(logits.to(at::kDouble).logsumexp(0).item<double>() ==
+            Approx(test::number(top.at("logsumexp"))).margin(2e-4).epsilon(0));
+      CHECK(std::get<1>(logits.topk(5))
+                .equal(at::tensor(top.at("ids").get<std::vector<std::int64_t>>(), at::kLong)));
       for (std::size_t k = 0; k < top.at("ids").size(); ++k) {
         CHECK(logits[top.at("ids")[k].get<std::int64_t>()].item<double>() ==
               Approx(test::number(top.at("logits")[k])).margin(2e-4).epsilon(0));
       }
+    }
+  }
+}
+
+TEST_CASE("SmolLM2 greedy chats: prompts, texts and the gaps of the choice", "[model][golden]") {
+  const at::NoGradGuard no_grad;
+  const auto golden = test::golden("smollm2_forward.json");
+  const Decoder model(smollm2().config, smollm2().weights, Precision::kFloat32, false);
+  const ChatTemplate chat = ChatTemplate::detect(smollm2().chat_template_jinja);
+  for (const auto& expected : golden.at("greedy")) {
+    const std::string question = expected.at("prompt");
+    INFO(question);
+    const std::vector<std::int32_t> prompt = expected.at("prompt_ids");
+    const std::vector<std::int32_t> ids = expected.at("continuation_ids");
+    CHECK(chat.encode(*smollm2().tokenizer, std::vector<Message>{{"user", question}}, true) ==
+          prompt);
+    CHECK(smollm2().tokenizer->decode(ids) == expected.at("continuation").get<std::string>());
+    RaggedBuilder builder;
+    builder.want_logprobs(builder.add(ids, builder.add(prompt)));
+    const at::Tensor hidden = model.hidden(builder.batch());
+    const at::Tensor best =
+        std::get<0>(model.logits(hidden.index_select(0, builder.rows().rows)).topk(2));
+    const at::Tensor gap = best.select(1, 0) - best.select(1, 1);
+    REQUIRE(expected.at("top1_minus_top2").size() == ids.size());
+    for (std::size_t t = 0; t < ids.size(); ++t) {
+      CHECK(gap[static_cast<std::int64_t>(t)].item<double>() ==
+            Approx(test::number(expected.at("top1_minus_top2")[t])).margin(4e-4).epsilon(0));
     }
   }
 }

@@ -8,6 +8,7 @@
 #include "model/bert_config.hpp"
 #include "model/bert_model.hpp"
 #include "model/model_files.hpp"
+#include "model/safetensors.hpp"
 #include "support/files.hpp"
 
 #include "support/catch.hpp"
@@ -23,6 +24,12 @@ std::unique_ptr<Encoder> minilm() {
   if (fs::exists(folder)) return Encoder::load(folder);
   WARN("skipped: " << folder << " is not there (scripts/setup fetches it)");
   return nullptr;
+}
+
+/// Last hidden states of one text's tokens, [tokens, H].
+at::Tensor hidden_states(const BertModel& model, const std::vector<std::int32_t>& ids) {
+  const std::vector<const std::vector<std::int32_t>*> texts{&ids};
+  return model.forward(texts);
 }
 
 std::vector<std::string> golden_texts(const json& golden) {
@@ -106,6 +113,9 @@ TEST_CASE("encoder: MiniLM equals sentence-transformers and transformers",
   CHECK(encoder->dimension() == 384);
   CHECK(encoder->normalizes());
   const auto texts = golden_texts(golden);
+  const fs::path folder = test::model_path("all-minilm-l6-v2");
+  const BertModel bert(read_bert_config(folder), read_safetensors(folder / "model.safetensors"),
+                       folder.string());
   const at::Tensor means = encoder->embed(texts);
   const at::Tensor units = normalized(means);
   REQUIRE(means.sizes() == at::IntArrayRef({static_cast<std::int64_t>(texts.size()), 384}));
@@ -115,6 +125,8 @@ TEST_CASE("encoder: MiniLM equals sentence-transformers and transformers",
     CHECK(encode_for_encoder(encoder->tokenizer(), texts[i], 256) ==
           row["ids"].get<std::vector<std::int32_t>>());
     const auto r = static_cast<std::int64_t>(i);
+    const at::Tensor states = hidden_states(bert, row["ids"]);
+    CHECK(largest_difference(states[0], row["first_token_state"]) < 1e-5);
     CHECK(largest_difference(means[r], row["mean_pooled"]) < 1e-5);
     CHECK_THAT(means[r].norm().item<double>(), Catch::WithinRel(row["norm"].get<double>(), 1e-5));
     CHECK(largest_difference(units[r], row["normalized"]) < 2e-6);
