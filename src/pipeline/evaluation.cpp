@@ -23,6 +23,7 @@ constexpr Column kColumns[] = {
     {"S_w > S_l", "eval_logps/accuracy", Show::kShare},
     {"per token", "eval_logps/accuracy_token", Show::kShare},
     {"against start", "eval_logps/accuracy_change", Show::kShare},
+    {"in key spans", "eval_logps/span_accuracy", Show::kShare},
     {"reward", "reward/mean", Show::kSigned},
     {"change against start", "reward/difference", Show::kSigned},
     {"win rate", "win_rate", Show::kValue},

@@ -13,6 +13,10 @@ namespace plumb {
 ///   eval_logps/accuracy_change the same of S minus the initial policy's S (DPO's implicit reward)
 ///   eval_logps/margin, chosen_change, rejected_change, chosen_longer   nats; the last is the share
 ///                              of pairs whose chosen side has more tokens
+///   eval_logps/span_margin     nats that the chosen side gained over the rejected one against the
+///                              start, inside of the key spans (RRPO's; pairs without any are left
+///                              out)
+///   eval_logps/span_accuracy   share of pairs for which it is above 0
 ///
 /// Log-probs are stored by (sample, checkpoint), so that every pair can be looked at.
 void evaluate_pairs(RunContext& context, const store::Iteration& iteration,

@@ -20,6 +20,7 @@ SELECT e.iteration, e.suite, max(e.value) FILTER(WHERE e.metric IN ('eval_reward
   max(e.value) FILTER(WHERE e.metric='eval_logps/chosen_change') AS chosen, max(e.ci_low) FILTER(WHERE e.metric='eval_logps/chosen_change') AS chosen_low,
   max(e.ci_high) FILTER(WHERE e.metric='eval_logps/chosen_change') AS chosen_high, max(e.value) FILTER(WHERE e.metric='eval_logps/rejected_change') AS rejected,
   max(e.value) FILTER(WHERE e.metric='eval_logps/chosen_change')-max(e.value) FILTER(WHERE e.metric='eval_logps/rejected_change') AS margin,
+  max(e.value) FILTER(WHERE e.metric='eval_logps/span_margin') AS span_margin,
   coalesce(max(e.value) FILTER(WHERE e.metric='objective/kl'), (SELECT k.value FROM v_evaluations k
     WHERE k.run_id=e.run_id AND k.iteration=e.iteration AND k.suite='heldout' AND k.metric='objective/kl')) AS kl,
   (SELECT c.mean FROM v_consistency c WHERE c.run_id=e.run_id AND c.iteration=e.iteration AND c.metric='kendall' AND c.ranker_a='cur' AND c.ranker_b='prev') AS agreement,

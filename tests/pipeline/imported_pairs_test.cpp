@@ -39,7 +39,7 @@ double evaluation(const RunContext& context, std::int64_t iteration, const std::
 TEST_CASE("import: pairs of a file train GenARM, and held-out ones tell how well",
           "[pipeline][unit]") {
   PairRun tiny;
-  RunContext context(tiny.pairs({"--train.num_train_epochs=4"}));
+  RunContext context(tiny.pairs({"--train.num_train_epochs=4", "--spans.max_coverage=0"}));
   run_loop(context);
   const store::Database& db = context.db;
   // 6 prompts in two iterations of 3 with two pairs each; "yes, yes" is stored once a prompt.
@@ -69,6 +69,12 @@ TEST_CASE("import: pairs of a file train GenARM, and held-out ones tell how well
   CHECK(evaluation(context, 2, "eval_logps/margin") >
         evaluation(context, 0, "eval_logps/margin") + 1.0);
   CHECK(evaluation(context, 2, "eval_logps/accuracy_change") == 1.0);
+  // With this coverage responses count whole: the margin in the spans is that of the responses.
+  CHECK(evaluation(context, 2, "eval_logps/span_accuracy") == 1.0);
+  CHECK(evaluation(context, 2, "eval_logps/span_margin") ==
+        Approx(evaluation(context, 2, "eval_logps/chosen_change") -
+               evaluation(context, 2, "eval_logps/rejected_change"))
+            .margin(1e-4));
   // Nine tokens against eleven and more.
   CHECK(evaluation(context, 0, "eval_logps/chosen_longer") == 0.0);
 }

@@ -69,6 +69,6 @@ INSERT INTO evaluations(run_id, iteration_id, checkpoint_id, suite, metric, valu
   (1, 2, 2, 'heldout', 'win_rate', .6, .4, .8, 15), (1, 3, 3, 'heldout', 'win_rate', .8, .6, .9, 15),
   (1, 3, 3, 'heldout', 'completions/mean_length', 52.5, NULL, NULL, 60), (1, 3, 3, 'heldout', 'completions/eos_share', .9, NULL, NULL, 60), (1, 3, 3, 'heldout', 'completions/copy_rate', .03, NULL, NULL, 60),
   (1, 3, 3, 'heldout', 'eval_logps/chosen_change', -1.5, -2.0, -1.0, 15), (1, 3, 3, 'heldout', 'eval_logps/rejected_change', -4.0, -5.0, -3.0, 15),
-  (1, 3, 3, 'heldout', 'eval_rewards/accuracies', .7, .5, .9, 15), (1, 3, 3, 'heldout-pairs', 'eval_logps/accuracy_change', .6, .4, .8, 40),
+  (1, 3, 3, 'heldout', 'eval_rewards/accuracies', .7, .5, .9, 15), (1, 3, 3, 'heldout-pairs', 'eval_logps/accuracy_change', .6, .4, .8, 40), (1, 3, 3, 'heldout-pairs', 'eval_logps/span_margin', 1.25, 1, 1.5, 40),
   (1, 3, 3, 'heldout', 'r3/rp', .98, NULL, NULL, 60), (1, 3, 3, 'heldout', 'objective/kl', 3.1, NULL, NULL, 60);
 INSERT INTO events(run_id, iteration_id, kind, message) VALUES(1, NULL, 'start', 'run demo begun'), (1, 2, 'sampler_gap', 'sampler and trainer agree');

@@ -128,6 +128,7 @@ TEST_CASE("Stock queries answer what their names say", "[unit]") {
               text(store.db, "SELECT avg(value) FROM consistency WHERE iteration_id=3"))));
     CHECK(value(table, 3, "suite") == "heldout-pairs");
     CHECK(value(table, 3, "accuracy") == "0.6");
+    CHECK(value(table, 3, "span_margin") == "1.25");
     CHECK(value(table, 3, "kl") == "3.1");
   }
   SECTION("@span_rewards takes a mean over the span tokens of a side, or over all of them") {
