@@ -172,7 +172,7 @@ void RemoteReward::score_batch(std::span<const RewardSample* const> batch,
     }
     is_down_ = is_passing(reply->status);
     if (reply->status == 200) {
-      std::vector<Score> scores = dialect_.scores(reply->body, batch.size());
+      std::vector<Score> scores = dialect_.scores(reply->body, samples);
       for (std::size_t i = 0; i < out.size(); ++i) *out[i] = std::move(scores[i]);
     } else if (is_about_contents(reply->status) && batch.size() > 1) {
       const std::size_t half = batch.size() / 2;

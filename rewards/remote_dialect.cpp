@@ -1,5 +1,6 @@
 #include "rewards/remote_dialect.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -54,6 +55,7 @@ json native_sample(const RewardSample& sample) {
   json out{{"messages", std::move(messages)},
            {"response", sample.response},
            {"finished", sample.finished}};
+  if (!sample.response_ids.empty()) out["response_token_ids"] = sample.response_ids;
   if (sample.reference) out["reference_answer"] = *sample.reference;
   if (sample.kind) out["kind"] = *sample.kind;
   return out;
@@ -70,7 +72,22 @@ void read_components(const json& components, Score& score) {
   }
 }
 
-Score native_score(const json& row, std::size_t index) {
+/// Token rewards of the response's own tokens; a label tells of others.
+void read_token_rewards(const json& values, const RewardSample& sample, Score& score) {
+  if (!values.is_array() || values.empty()) return;
+  const bool is_whole = std::ranges::all_of(values, [](const json& value) {
+    return value.is_number() && std::isfinite(value.get<float>());
+  });
+  if (is_whole && values.size() == sample.response_ids.size()) {
+    score.per_token = values.get<std::vector<float>>();
+  } else {
+    score.labels.emplace_back("token_rewards",
+                              cat("not kept: ", values.size(), is_whole ? " values" : " entries",
+                                  " for ", sample.response_ids.size(), " tokens"));
+  }
+}
+
+Score native_score(const json& row, std::size_t index, const RewardSample& sample) {
   Score score;
   if (!row.is_object() || row.value("index", json(index)) != index)
     throw DataError(cat("the server's reply has no row ", index, " at its place"));
@@ -85,6 +102,7 @@ Score native_score(const json& row, std::size_t index) {
   if (!entry.is_object()) return score;
   if (const json raw = entry.value("raw", json()); raw.is_number()) score.raw = raw.get<double>();
   read_components(entry.value("components", json()), score);
+  read_token_rewards(entry.value("token_rewards", json()), sample, score);
   return score;
 }
 
@@ -107,19 +125,21 @@ std::string RemoteDialect::request(std::span<const RewardSample> samples) const 
   if (!native) return openrlhf_request(chat, samples).dump();
   json list = json::array();
   for (const RewardSample& sample : samples) list.push_back(native_sample(sample));
-  json body{{"samples", std::move(list)}, {"return", {"components"}}};
+  json body{{"samples", std::move(list)}, {"return", {"components", "token_rewards"}}};
   if (!module.empty()) body["modules"] = {module};
   return body.dump();
 }
 
-std::vector<Score> RemoteDialect::scores(const std::string& reply, std::size_t count) const {
+std::vector<Score> RemoteDialect::scores(const std::string& reply,
+                                         std::span<const RewardSample> samples) const {
+  const std::size_t count = samples.size();
   const json body = parsed(reply);
   const json& rows = list_of(body, native ? "data" : "rewards");
   check_count(rows.size(), count);
   std::vector<Score> scores;
   for (std::size_t i = 0; i < count; ++i) {
     if (native) {
-      scores.push_back(native_score(rows[i], i));
+      scores.push_back(native_score(rows[i], i, samples[i]));
     } else {
       read_value(rows[i], scores.emplace_back());
     }

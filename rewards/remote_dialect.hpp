@@ -18,9 +18,10 @@ struct RemoteDialect {
   const char* default_path() const { return native ? "/v1/rewards" : "/get_reward"; }
   /// @param samples  valid UTF-8. Throws DataError if the roles do not fit the chat format.
   std::string request(std::span<const RewardSample> samples) const;
-  /// One score a sample. Throws DataError saying what is wrong with the reply: not JSON, no list,
-  /// another number of scores.
-  std::vector<Score> scores(const std::string& reply, std::size_t count) const;
+  /// One score for each of the samples that were asked for, with its token rewards if they are
+  /// those of the sample's own tokens. Throws DataError saying what is wrong with the reply: not
+  /// JSON, no list, another number of scores.
+  std::vector<Score> scores(const std::string& reply, std::span<const RewardSample> samples) const;
 };
 
 /// What a server says in the body of a refusal, in one short line; empty if nothing is readable.

@@ -1,6 +1,7 @@
 #include "cli/serve_store.hpp"
 
 #include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "core/hash.hpp"
@@ -51,6 +52,7 @@ class ScoreStore final : public service::ScoreSink {
   }
 
   void add(std::span<const service::ScoreRecord> records) override {
+    const std::scoped_lock lock(mutex_);
     store::Transaction transaction(db_);
     for (const service::ScoreRecord& record : records) {
       store::RewardRow row;
@@ -71,17 +73,20 @@ class ScoreStore final : public service::ScoreSink {
 
   void recall(const service::ServedModels& models, service::ScoreCache& cache) override {
     std::int64_t count = 0;
+    // A connection of its own: scores are added meanwhile.
+    const store::Database db = store::Database::open_reader(db_.file());
     for (const service::ServedModule& module : models.modules) {
-      auto query = db_.prepare(
+      const std::int64_t id = locked_module_id(module);
+      auto query = db.prepare(
           "SELECT s.sample_id, s.prompt_id FROM rewards r JOIN samples s USING(sample_id) "
           "WHERE r.module_id=? AND r.score IS NOT NULL ORDER BY s.sample_id");
-      query.bind(module_id(module));
+      query.bind(id);
       while (query.step()) {
-        const std::optional<store::SampleRow> sample = store::find_sample(db_, query.integer(0));
-        const std::optional<store::PromptRow> prompt = store::find_prompt(db_, query.integer(1));
+        const std::optional<store::SampleRow> sample = store::find_sample(db, query.integer(0));
+        const std::optional<store::PromptRow> prompt = store::find_prompt(db, query.integer(1));
         if (!sample || !prompt) continue;
         cache.add(service::cache_key(module.fingerprint, reward_sample(*sample, *prompt)),
-                  std::make_shared<const Score>(stored_score(sample->id, module_id(module))));
+                  std::make_shared<const Score>(stored_score(db, sample->id, id)));
         ++count;
       }
     }
@@ -102,9 +107,9 @@ class ScoreStore final : public service::ScoreSink {
     return out;
   }
 
-  Score stored_score(std::int64_t sample, std::int64_t module) const {
+  static Score stored_score(const store::Database& db, std::int64_t sample, std::int64_t module) {
     Score score;
-    for (const store::RewardRow& row : store::rewards_of_sample(db_, sample)) {
+    for (const store::RewardRow& row : store::rewards_of_sample(db, sample)) {
       if (row.module_id != module) continue;
       score.value = row.score;
       score.raw = row.raw;
@@ -118,7 +123,7 @@ class ScoreStore final : public service::ScoreSink {
         }
       }
     }
-    score.per_token = store::find_token_rewards(db_, sample, module);
+    score.per_token = store::find_token_rewards(db, sample, module);
     return score;
   }
 
@@ -160,6 +165,12 @@ class ScoreStore final : public service::ScoreSink {
     return module_ids_.emplace(module.fingerprint, id).first->second;
   }
 
+  std::int64_t locked_module_id(const service::ServedModule& module) {
+    const std::scoped_lock lock(mutex_);
+    return module_id(module);
+  }
+
+  std::mutex mutex_;  // of everything below
   store::Database db_;
   std::int64_t iteration_ = 0;
   std::map<std::string, std::int64_t> module_ids_;  // by fingerprint

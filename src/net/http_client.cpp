@@ -35,23 +35,35 @@ struct HttpClient::Impl {
   }
 
   [[noreturn]] void fail(const char* what, error_code ec) {
+    fail(what, ec == beast::error::timeout        ? no_answer()
+               : ec == http::error::end_of_stream ? "the connection was closed"
+                                                  : ec.message());
+  }
+  [[noreturn]] void fail(const char* what, const std::string& reason) {
     stream.reset();
-    const std::string reason = ec == beast::error::timeout
-                                   ? cat("no answer within ", options.timeout, " s")
-                               : ec == http::error::end_of_stream ? "the connection was closed"
-                                                                  : ec.message();
     throw NetworkError(cat("http://", url.authority(), ": ", what, ": ", reason));
+  }
+  std::string no_answer() const { return cat("no answer within ", options.timeout, " s"); }
+
+  std::vector<tcp::endpoint> endpoints() {
+    const double left =
+        std::chrono::duration<double>(deadline - std::chrono::steady_clock::now()).count();
+    const auto found = lookup_within(options.lookup, url.host, left);
+    if (!found) fail("the host's address was not found", no_answer());
+    if (!found->error.empty()) fail("the host is not known", found->error);
+    std::vector<tcp::endpoint> all;
+    for (const std::string& address : found->addresses)
+      all.emplace_back(net::ip::make_address(address),
+                       static_cast<std::uint16_t>(std::stoi(url.port)));
+    return all;
   }
 
   void connect() {
     buffer.clear();
-    tcp::resolver resolver(io);
-    error_code ec;
-    const auto found = resolver.resolve(url.host, url.port, ec);
-    if (ec) fail("the host is not known", ec);
+    const std::vector<tcp::endpoint> found = endpoints();
     stream.emplace(io);
     stream->expires_at(deadline);
-    ec = finish([&](auto done) { stream->async_connect(found, std::move(done)); });
+    error_code ec = finish([&](auto done) { stream->async_connect(found, std::move(done)); });
     if (ec) fail("no connection", ec);
     stream->socket().set_option(tcp::no_delay(true), ec);
   }

@@ -7,6 +7,7 @@
 
 #include "core/error.hpp"
 #include "net/http_url.hpp"
+#include "net/lookup.hpp"
 
 namespace plumb {
 
@@ -28,8 +29,9 @@ class HttpClient {
  public:
   using Headers = std::vector<std::pair<std::string, std::string>>;
   struct Options {
-    double timeout = 60;                       // seconds for a whole request
+    double timeout = 60;  // seconds for a whole request, the host's lookup included
     std::size_t max_reply_bytes = 64U << 20U;  // of the body
+    HostLookup lookup = system_lookup;
   };
 
   HttpClient(HttpUrl url, Options options);

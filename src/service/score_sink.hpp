@@ -15,13 +15,14 @@ struct ScoreRecord {
   std::int64_t latency_us;
 };
 
-/// Keeps scores beyond the process. Called by the compute thread. Throws DataError.
+/// Keeps scores beyond the process. Throws DataError.
 class ScoreSink {
  public:
   virtual ~ScoreSink() = default;
-  /// One batch: all of it is kept or nothing.
+  /// One batch: all of it is kept or nothing. Called by the compute thread.
   virtual void add(std::span<const ScoreRecord> records) = 0;
-  /// Fills the cache with what was kept for these modules. Called before the first add().
+  /// Fills the cache with what was kept for these modules. Called for every load of them, on
+  /// another thread, also while add() runs.
   virtual void recall(const ServedModels& models, ScoreCache& cache) = 0;
 };
 

@@ -83,6 +83,7 @@ void Service::reload(const std::shared_ptr<Exchange>& exchange) {
     Reply reply = json_reply({{"reloaded", true}});
     try {
       std::shared_ptr<const ServedModels> loaded = loader_();
+      if (sink_) sink_->recall(*loaded, cache_);
       const std::scoped_lock lock(mutex_);
       models_ = std::move(loaded);
       metrics_.add("plumb_reloads_total", "result=\"ok\"");

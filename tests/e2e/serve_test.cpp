@@ -116,6 +116,25 @@ TEST_CASE("served scores equal those of the modules in this process, in any comp
   CHECK(sql.output().find("60") != std::string::npos);
 }
 
+TEST_CASE("a reload reads serve.store again", "[e2e]") {
+  const test::TempDir folder;
+  test::Process process(folder, {"serve", "--serve.port=0", "--serve.modules=length",
+                                 "--serve.store=" + (folder / "scores.db").string()});
+  const std::uint16_t port = port_of(process);
+  const auto score = [&](const std::string& response) {
+    return Client(port)
+        .post("/v1/rewards", {{"samples", {{{"prompt", "p"}, {"response", response}}}}})
+        .json()["data"][0]["score"];
+  };
+  const json first = score("one two"), second = score("three");
+  CHECK(Client(port).request("POST", "/v1/reload").status == 200);
+  CHECK(process.errors().find("2 scores of ") != std::string::npos);
+  CHECK(score("one two") == first);
+  CHECK(score("three four").is_number());
+  ::kill(process.pid(), SIGTERM);
+  CHECK(process.wait() == 0);
+}
+
 TEST_CASE("a guide steers served completions; their log-probs are the policy's own", "[e2e]") {
   const test::TempDir folder;
   test::write_tiny_policy(folder / "policy");

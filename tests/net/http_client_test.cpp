@@ -30,6 +30,38 @@ bool contains(const std::string& text, const std::string& part) {
 
 }  // namespace
 
+TEST_CASE("looking a name up counts towards the time-out", "[net][unit]") {
+  FakeHttpServer server([](const HttpRequestSeen&) { return HttpAnswer{200, "yes"}; });
+  const auto after = [&](double pause, double timeout) {
+    HttpClient::Options options;
+    options.timeout = timeout;
+    options.lookup = [pause](const std::string& host) {
+      std::this_thread::sleep_for(std::chrono::duration<double>(pause));
+      return host == "name.test" ? HostAddresses{{"127.0.0.1"}, ""} : HostAddresses{{}, "unknown"};
+    };
+    return options;
+  };
+  const std::string port = server.url().substr(server.url().rfind(':'));
+  HttpClient quick(parse_http_url("http://name.test" + port, "test"), after(0, 5));
+  CHECK(quick.get("/x", {}).body == "yes");
+  HttpClient stranger(parse_http_url("http://other.test" + port, "test"), after(0, 5));
+  CHECK(contains(error_of(stranger), "the host is not known: unknown"));
+  HttpClient slow(parse_http_url("http://name.test" + port, "test"), after(2, 0.2));
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK(contains(error_of(slow), "no answer within 0.2 s"));
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(1500));
+}
+
+TEST_CASE("the system knows this machine", "[net][unit]") {
+  for (const char* name : {"localhost", "127.0.0.1"}) {
+    const HostAddresses found = system_lookup(name);
+    INFO(found.error);
+    REQUIRE_FALSE(found.addresses.empty());
+    CHECK((found.addresses[0] == "127.0.0.1" || found.addresses[0] == "::1"));
+  }
+  CHECK_FALSE(system_lookup("").error.empty());
+}
+
 TEST_CASE("a connection is kept; request and reply arrive whole", "[net][unit]") {
   const std::string big(3 << 20, 'x');
   FakeHttpServer server([&](const HttpRequestSeen& request) {

@@ -268,3 +268,37 @@ TEST_CASE("remote: options and servers that cannot work are refused at the start
   FakeHttpServer odd([](const HttpRequestSeen&) { return HttpAnswer{200, R"({"data":[1]})"}; });
   CHECK(contains(refusal_of<DataError>(options_for(odd)), "no reward module"));
 }
+
+TEST_CASE("remote: token rewards of the response's own tokens, a note about others",
+          "[rewards][unit]") {
+  json seen;
+  FakeHttpServer server([&](const HttpRequestSeen& request) -> HttpAnswer {
+    if (request.method == "GET") return {200, kModels};
+    seen = json::parse(request.body);
+    json data = json::array();
+    for (const json& values : {json{0.5, -1}, json{0.5, -1}, json{1, nullptr}, json::array()})
+      data.push_back({{"index", data.size()},
+                      {"score", 1},
+                      {"modules", {{"r3", {{"raw", 1}, {"token_rewards", values}}}}}});
+    return {200, json{{"data", data}}.dump()};
+  });
+  const RemoteReward remote(options_for(server));
+  std::vector<RewardSample> samples = responses({"ab", "abc", "ab", "ab"});
+  samples[0].response_ids = {7, 8};
+  samples[1].response_ids = {7, 8, 9};
+  samples[2].response_ids = {7, 8};
+  const std::vector<Score> scores = remote.score(samples);
+  CHECK(scores[0].per_token == std::vector<float>{0.5F, -1.0F});
+  CHECK(scores[0].labels.empty());
+  for (const std::size_t i : {1U, 2U, 3U}) {
+    CHECK(scores[i].value == 1.0);
+    CHECK(scores[i].per_token.empty());
+  }
+  using Labels = std::vector<std::pair<std::string, std::string>>;
+  CHECK(scores[1].labels == Labels{{"token_rewards", "not kept: 2 values for 3 tokens"}});
+  CHECK(scores[2].labels == Labels{{"token_rewards", "not kept: 2 entries for 2 tokens"}});
+  CHECK(scores[3].labels.empty());
+  CHECK(seen["return"] == json{"components", "token_rewards"});
+  CHECK(seen["samples"][1]["response_token_ids"] == json{7, 8, 9});
+  CHECK_FALSE(seen["samples"][3].contains("response_token_ids"));
+}

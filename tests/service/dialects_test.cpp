@@ -205,6 +205,19 @@ TEST_CASE("/score: pairs 1:1, 1:N and N:N under all their names", "[service][uni
   CHECK(server().post("/score", {{"text_1", "a"}}).status == 400);
 }
 
+TEST_CASE("/v1/rewards: a text with the ids it was sampled as is scored by the text",
+          "[service][unit]") {
+  const auto score = [](const json& sample) {
+    return ok("/v1/rewards", {{"samples", {sample}}})["data"][0];
+  };
+  const json row =
+      score({{"prompt", ""}, {"response", "hello"}, {"response_token_ids", {104, 105, 99999}}});
+  CHECK(row["score"] == 5.0);
+  CHECK(row["response_tokens"] == 3);
+  const json body{{"samples", {{{"prompt", ""}, {"response_token_ids", {104, 99999}}}}}};
+  CHECK(server().post("/v1/rewards", body).status == 400);
+}
+
 TEST_CASE("PUT /classify is POST /classify; elsewhere PUT is refused", "[service][unit]") {
   const auto sent = [](const std::string& method, const std::string& path,
                        const std::string& body) {

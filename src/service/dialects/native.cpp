@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include "core/error.hpp"
 #include "core/strings.hpp"
@@ -58,6 +59,25 @@ std::vector<Message> prompt_of(const nlohmann::json& sample, const std::string& 
   return {{"user", text_of(prompt, place + ".prompt")}};
 }
 
+/// Text, token ids, or both: then the text counts, and a module keeps the ids if its own model
+/// reads them as this text.
+void read_response(const Call& call, const nlohmann::json& given, const std::string& place,
+                   RewardSample& sample) {
+  const nlohmann::json* ids = find_field(given, "response_token_ids");
+  const nlohmann::json* text = find_field(given, "response");
+  if (ids == nullptr || text != nullptr)
+    sample.response = text_of(need_field(given, "response"), place + ".response");
+  if (ids == nullptr) return;
+  const Tokenizer* tokenizer = call.models.tokenizer.get();
+  if (text == nullptr && tokenizer == nullptr)
+    throw Problem(400, "response_token_ids need a tokenizer: set serve.tokenizer, or send text",
+                  place);
+  const std::int64_t most =
+      text != nullptr ? std::numeric_limits<std::int32_t>::max() : tokenizer->vocab_size();
+  sample.response_ids = ids_of(*ids, place + ".response_token_ids", most);
+  if (text == nullptr) sample.response = tokenizer->decode(sample.response_ids, true);
+}
+
 ScoreItem read_sample(const Call& call, const nlohmann::json& given, const std::string& place) {
   if (!given.is_object())
     throw Problem(400, cat("\"", place, "\" is a JSON ", given.type_name(), ", expected an object"),
@@ -65,16 +85,7 @@ ScoreItem read_sample(const Call& call, const nlohmann::json& given, const std::
   ScoreItem item;
   RewardSample& sample = item.sample;
   sample.messages = prompt_of(given, place);
-  if (const nlohmann::json* ids = find_field(given, "response_token_ids")) {
-    const Tokenizer* tokenizer = call.models.tokenizer.get();
-    if (tokenizer == nullptr)
-      throw Problem(400, "response_token_ids need a tokenizer: set serve.tokenizer, or send text",
-                    place);
-    sample.response_ids = ids_of(*ids, place + ".response_token_ids", tokenizer->vocab_size());
-    sample.response = tokenizer->decode(sample.response_ids, true);
-  } else {
-    sample.response = text_of(need_field(given, "response"), place + ".response");
-  }
+  read_response(call, given, place, sample);
   if (const nlohmann::json* answer = find_field(given, "reference_answer"))
     sample.reference = text_of(*answer, place + ".reference_answer");
   if (const nlohmann::json* kind = find_field(given, "kind"))
