@@ -33,9 +33,19 @@ void check_sums(const PreferenceLoss& loss, const json& c, const json& r, double
   CHECK(difference(got.pair_loss, flat(r["loss_per_pair"])) == "");
   CHECK(difference(sum_gradients(batch.chosen), flat(r["grad_chosen"])) == "");
   CHECK(difference(sum_gradients(batch.rejected), flat(r["grad_rejected"])) == "");
-  // The official code goes on logging rewards against the reference that the loss then ignores.
-  if (!loss.needs().reference && c.contains("ref_chosen_logps")) return;
   const Numbers chosen = flat(r["rewards_chosen"]), rejected = flat(r["rewards_rejected"]);
+  if (!loss.needs().reference && c.contains("ref_chosen_logps")) {
+    // The official code goes on logging rewards against the reference that the loss ignores. We
+    // log those of the loss.
+    const double beta = r["config"]["beta"];
+    const Numbers a = minus(flat(c["chosen_logps"]), flat(c["ref_chosen_logps"])),
+                  b = minus(flat(c["rejected_logps"]), flat(c["ref_rejected_logps"]));
+    for (std::size_t i = 0; i < a.size(); ++i)
+      CHECK(difference({beta * a[i], beta * b[i]}, {chosen[i], rejected[i]}) == "");
+    CHECK(difference({got.metrics.at("rewards/chosen")}, {beta * mean(flat(c["chosen_logps"]))}) ==
+          "");
+    return;
+  }
   CHECK(difference(got.margin, minus(chosen, rejected), {1e-10, 1e-10}) == "");
   CHECK(difference({got.metrics.at("rewards/chosen")}, {mean(chosen)}, {1e-10, 1e-10}) == "");
   CHECK(difference({got.metrics.at("rewards/rejected")}, {mean(rejected)}, {1e-10, 1e-10}) == "");
@@ -190,7 +200,14 @@ TEST_CASE("rpo: official code on sums", "[golden][losses][rpo]") {
 TEST_CASE("rpo: official code from logits, sum and average", "[golden][losses][rpo]") {
   const json file = golden("rpo.json");
   for (const json& c : file["tokens"]) {
+    const auto scored = labelled(c["labels"], -100);
+    for (std::size_t s = 0; s < scored.size(); ++s) {
+      const auto first = std::find(scored[s].begin(), scored[s].end(), true);
+      CHECK(std::count(first, scored[s].end(), true) == c["completion_lens"][s]);
+      CHECK(first - scored[s].begin() == c["prompt_lens"][s % c["prompt_lens"].size()]);
+    }
     for (const json& r : c["results"]) {
+      CHECK((r["variant"] == "sum" || r["variant"] == "average"));
       INFO(r["variant"] << " " << r["config"]);
       const TokenCase t = token_case(c);
       const RpoLoss loss({.beta = r["config"]["beta"],

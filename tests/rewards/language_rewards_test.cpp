@@ -9,12 +9,14 @@
 #include "rewards/token_logprobs.hpp"
 #include "rewards/treg.hpp"
 #include "support/files.hpp"
-#include "support/tiny_policy.hpp"
+#include "tiny_language_model.hpp"
 
 #include "support/catch.hpp"
 
 using namespace plumb;
 using Catch::Matchers::WithinAbs;
+using plumb::test::component;
+using plumb::test::tiny_model;
 
 namespace {
 
@@ -34,22 +36,6 @@ std::vector<RewardSample> samples() {
   out[2].response = "Paris";
   out[2].finished = false;
   return out;
-}
-
-/// A random model of its own weights under the name that stands for their hash.
-std::shared_ptr<const LanguageModel> tiny_model(std::uint64_t seed, const std::string& hash) {
-  test::TempDir dir;
-  test::write_tiny_policy(dir / "model", seed);
-  LanguageModel model = *load_language_model(dir / "model", kernels::Precision::kFloat32);
-  model.content_hash = hash;
-  return std::make_shared<LanguageModel>(std::move(model));
-}
-
-double component(const Score& score, const std::string& name) {
-  for (const auto& [key, value] : score.components) {
-    if (key == name) return value;
-  }
-  throw std::runtime_error("no component " + name);
 }
 
 std::string message_of(const std::function<void()>& action) {

@@ -76,6 +76,9 @@ TEST_CASE("a committee serves every module", "[rewards][mixing][unit]") {
   CHECK(chamberlin_courant(modules, 1) == std::vector<std::size_t>{0});
   CHECK(chamberlin_courant(modules, 2) == std::vector<std::size_t>{0, 3});
   CHECK(chamberlin_courant(modules, 4).size() == 4);
+  // A module once served well stays so: after 0 and 3 nobody gains, and the first one left is next.
+  CHECK(chamberlin_courant(Lists{{9, 1, 8, 0}, {9, 1, 8, 0}, {0, 6, 5, 9}}, 3) ==
+        std::vector<std::size_t>{0, 3, 1});
   CHECK(chamberlin_courant(modules, 0).empty());
   CHECK_THROWS_AS(chamberlin_courant(modules, 5), DataError);
   CHECK(committee_value(modules, chamberlin_courant(modules, 2)) == 9);

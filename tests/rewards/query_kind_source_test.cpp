@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "rewards/context.hpp"
+#include "rewards/token_logprobs.hpp"
 #include "support/files.hpp"
 #include "support/tiny_policy.hpp"
 
@@ -124,4 +125,24 @@ TEST_CASE("a small model tells facts from free writing", "[rewards][r3][model]")
   const auto odds = vote.log_odds(queries);
   CHECK(*odds[0] > 0);
   CHECK(*odds[1] < 0);
+}
+
+TEST_CASE("a vote takes the mean over the tokens of each word", "[rewards][r3][unit]") {
+  test::TempDir dir;
+  test::write_tiny_policy(dir / "policy");
+  const auto model = load_language_model(dir / "policy", kernels::Precision::kFloat32);
+  KindVoteOptions options = short_vote();
+  options.calibrate = false;
+  const auto chat = chat_of(*model, options.chat);
+  const auto prompt =
+      chat.encode(*model->tokenizer, std::vector<Message>{{"user", "red\n\nWhich?"}}, true);
+  const std::vector<Continuation> words{{prompt, model->tokenizer->encode("a")},
+                                        {prompt, model->tokenizer->encode("bc")}};
+  const auto logps =
+      token_logprobs(*model->decoder, words, model->decoder->config().vocab_size, 4096);
+  REQUIRE(logps[0].size() == 1);
+  REQUIRE(logps[1].size() == 2);
+  const double mean = (double{logps[1][0]} + double{logps[1][1]}) / 2;
+  CHECK(*KindVote(model, options).log_odds(std::vector<std::string>{"red"})[0] ==
+        Approx(mean - logps[0][0]));
 }

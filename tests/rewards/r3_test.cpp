@@ -262,3 +262,10 @@ TEST_CASE("r3: a relevance that is no number is an error", "[rewards][r3][unit]"
   CHECK_FALSE(score.value);
   CHECK_FALSE(score.error.empty());
 }
+
+TEST_CASE("r3: copying is counted in runs of four words", "[rewards][r3][unit]") {
+  const Score three = score_one(sample("one two three four", "one two three nine", "open"), 1);
+  CHECK(component(three, "copy_rate") == 0.0);
+  const Score four = score_one(sample("one two three four", "one two three four nine", "open"), 1);
+  CHECK(component(four, "copy_rate") == 0.5);
+}
