@@ -107,7 +107,8 @@ std::optional<Run> newest_run(const Database& db) {
 bool has_work(const Database& db, std::int64_t run_id) {
   Statement query = db.prepare(
       "SELECT EXISTS (SELECT 1 FROM samples JOIN iterations USING(iteration_id) WHERE "
-      "iterations.run_id=:run AND samples.source<>'dataset') OR EXISTS (SELECT 1 FROM steps WHERE "
+      "iterations.run_id=:run AND samples.source<>'dataset') OR EXISTS (SELECT 1 FROM iterations "
+      "WHERE run_id=:run AND phase='done') OR EXISTS (SELECT 1 FROM steps WHERE "
       "steps.run_id=:run) OR EXISTS (SELECT 1 FROM reference_logps JOIN samples USING(sample_id) "
       "JOIN iterations USING(iteration_id) WHERE iterations.run_id=:run)");
   query.bind(run_id).step();

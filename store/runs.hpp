@@ -20,8 +20,8 @@ std::int64_t create_run(Database& db, const std::string& name, std::int64_t seed
 std::optional<Run> find_run(const Database& db, const std::string& name);
 /// The run that was begun last.
 std::optional<Run> newest_run(const Database& db);
-/// Whether the run has sampled, evaluated or trained anything; imported responses alone are no
-/// work.
+/// Whether the run has sampled, evaluated or trained anything, or ended an iteration; imported
+/// responses alone are no work.
 bool has_work(const Database& db, std::int64_t run_id);
 /// Removes a run with all that hangs on it.
 void remove_run(Database& db, std::int64_t run_id);

@@ -187,6 +187,19 @@ TEST_CASE("cli: import a preference file, then train any loss from the database 
   CHECK(test::run_plumb(dir, {"train", "--db", (dir / "nowhere/run.db").string()}).code == 3);
 }
 
+TEST_CASE("cli: phases one by one, without held-out prompts", "[e2e]") {
+  test::TempDir dir;
+  test::write_tiny_policy(dir / "policy");
+  test::write_tiny_prompts(dir / "prompts.jsonl", 4);
+  test::write_tiny_config(dir / "tiny.ini", dir.path());
+  for (const char* phase : {"eval", "rollout", "score", "pair", "annotate", "train", "eval"}) {
+    const auto done = test::run_plumb(
+        dir, {phase, (dir / "tiny.ini").string(), "--data.heldout=0", "--run.iterations=1"});
+    INFO(phase << ": " << done.err);
+    REQUIRE(done.code == 0);
+  }
+}
+
 TEST_CASE("cli: --dump-config reads back to the same config", "[e2e]") {
   test::TempDir dir;
   test::write_tiny_config(dir / "tiny.ini", dir.path());
