@@ -102,6 +102,7 @@ TEST_CASE("dpo: official code and DPO-Shift on sums", "[golden][losses][dpo]") {
       if (r["kind"] == "dpo_original") {
         check_sums(DpoLoss(original_dpo(r["config"])), c, r);
       } else {
+        CHECK(r["kind"] == "dpo_shift");
         const json& config = r["config"];
         DpoOptions options{.beta = config["beta"], .dpo_lambda = config.value("dpo_lambda", 1.0)};
         options.dpo_lambda_strategy = config["strategy"];
@@ -121,9 +122,11 @@ TEST_CASE("simpo: official code on mean log-probs", "[golden][losses][simpo]") {
     for (const json& r : c["results"]) {
       INFO(c["name"] << " " << r["config"]);
       const double beta = r["config"]["beta"];
+      const std::string type = r["config"].value("loss_type", "sigmoid");
+      CHECK((type == "sigmoid" || type == "hinge"));
       check_sums(SimpoLoss({.beta = beta,
                             .simpo_gamma = beta * r["config"]["gamma_beta_ratio"].get<double>(),
-                            .loss_type = r["config"].value("loss_type", "sigmoid"),
+                            .loss_type = type,
                             .label_smoothing = r["config"].value("label_smoothing", 0.0)}),
                  c, r);
     }
@@ -153,6 +156,7 @@ TEST_CASE("tdpo and simpo: official code from logits", "[golden][losses][tdpo]")
                               .sft_weight = config["sft_weight"]});
         CHECK(difference({evaluate(loss, t.batch).loss}, {number(r["loss"])}) == "");
       } else {
+        CHECK(r["kind"] == "tdpo");
         const TdpoLoss loss({.beta = config["beta"],
                              .alpha = config.value("alpha", 0.5),
                              .if_tdpo2 = config["if_tdpo2"]});

@@ -92,6 +92,7 @@ TEST_CASE("SmolLM2 greedy chats: prompts, texts and the gaps of the choice", "[m
   const at::NoGradGuard no_grad;
   const auto golden = test::golden("smollm2_forward.json");
   const Decoder model(smollm2().config, smollm2().weights, Precision::kFloat32, false);
+  CHECK(test::golden("chat_templates.json").at("template") == smollm2().chat_template_jinja);
   const ChatTemplate chat = ChatTemplate::detect(smollm2().chat_template_jinja);
   for (const auto& expected : golden.at("greedy")) {
     const std::string question = expected.at("prompt");
