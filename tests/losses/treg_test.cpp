@@ -78,6 +78,7 @@ TEST_CASE("treg: closed form on dpo and simpo", "[golden][losses][treg]") {
     for (const json& r : c["results"]) {
       const std::string base = r["base"];
       INFO(c["name"] << " " << base << " " << r["config"]);
+      CHECK((base == "dpo" || base == "simpo" || base == "dpo_weight_not_detached"));
       const TregOptions options{.alpha = r["config"]["alpha"],
                                 .detach_weight = base != "dpo_weight_not_detached"};
       const TregModifier loss = over(base_loss(base, r["config"]), options);

@@ -64,6 +64,7 @@ TEST_CASE("orpo: odds-ratio term of TRL (float32)", "[golden][losses][orpo]") {
   for (const json& c : file["cpo_orpo_sums"]) {
     for (const json& r : c["orpo"]) {
       INFO(c["name"] << " " << r["lambda"]);
+      CHECK(r["dtype"] == "float32");
       PreferenceBatch batch = plain_sums_batch(c);
       batch.prompt_nll = vector(Numbers(6, 0.0));
       batch.prompt_lengths.assign(6, 1);

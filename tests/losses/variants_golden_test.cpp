@@ -231,6 +231,8 @@ TEST_CASE("dpo: CREAM's soft labels on sums", "[golden][losses][cream]") {
     for (const json& r : c["results"]) {
       INFO(c["name"] << " " << r["method"] << " " << r["beta"]);
       PreferenceBatch batch = plain_sums_batch(c);
+      CHECK((r["method"] == "original" || r["method"] == "consistency_avg" ||
+             r["method"] == "consistency_dyn"));
       // `original` ignores the labels.
       if (r["method"] != "original") batch.label = vector(flat(r["label"]));
       const Evaluation got = evaluate(DpoLoss({.beta = r["beta"]}), batch);
@@ -261,9 +263,11 @@ TEST_CASE("genarm: official reward-model loss", "[golden][losses][genarm]") {
     for (const json& r : c["results"]) {
       INFO(c["name"] << " " << r["config"]);
       const json& config = r["config"];
+      const std::string type = config.value("loss_type", "sigmoid");
+      CHECK((type == "sigmoid" || type == "hinge"));
       check_sums(GenarmLoss({.beta = config["beta"],
                              .gamma = config.value("gamma", 0.0),
-                             .loss_type = config.value("loss_type", "sigmoid"),
+                             .loss_type = type,
                              .label_smoothing = config.value("label_smoothing", 0.0)}),
                  c, r);
     }
