@@ -50,10 +50,11 @@ class RolloutEngine {
                         std::uint64_t iteration, const std::function<void(RolloutResponse&&)>& done,
                         const std::function<bool(const RolloutResponse&)>& token = {});
 
- private:
+  /// Throws what generate() would throw for this request. @param number  its name in the error
   void check(const RolloutRequest& request, const SamplingOptions& sampling,
              std::size_t number) const;
 
+ private:
   std::unique_ptr<TokenModel> model_;
   const Tokenizer& tokenizer_;
   Options options_;

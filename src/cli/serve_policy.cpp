@@ -74,6 +74,10 @@ class Policy final : public TextModel {
     return out;
   }
 
+  void check(const RolloutRequest& request) const override {
+    engine_.check(request, SamplingOptions{}, 0);
+  }
+
   void generate(const Feed& feed) override {
     const at::NoGradGuard no_grad;
     engine_.generate(feed.next, SamplingOptions{}, end_ids_, 0, 0, feed.done, feed.token);

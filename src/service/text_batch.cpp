@@ -55,6 +55,7 @@ void TextBatch::start(std::shared_ptr<TextJob> job) {
   try {
     running.task = running.job->start();
     running.requests = running.task->begin();
+    for (const RolloutRequest& request : running.requests) model_->check(request);
   } catch (...) {
     fail(running, std::current_exception());
   }

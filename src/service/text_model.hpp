@@ -63,8 +63,10 @@ class TextModel {
     std::function<bool(const RolloutResponse&)> token;
     std::function<void(RolloutResponse&&)> done;
   };
+  /// Throws DataError if the request cannot be sampled: too long, an unknown id.
+  virtual void check(const RolloutRequest& request) const = 0;
   /// Samples until nothing runs and there is no next request. A response does not depend on the
-  /// others. Throws DataError for a prompt that does not fit.
+  /// others. The requests passed check().
   virtual void generate(const Feed& feed) = 0;
 };
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -46,6 +47,11 @@ class FakePolicy final : public service::TextModel {
         row.push_back({id, row.empty() ? std::numeric_limits<double>::quiet_NaN() : -1.0, {}});
     }
     return rows;
+  }
+
+  /// The id 256 is no token of the model.
+  void check(const RolloutRequest& request) const override {
+    if (std::ranges::count(request.prompt_ids, 256) > 0) throw DataError("id 256 is not known");
   }
 
   /// One token a step and row, all rows together; a temperature of 99 breaks the model.

@@ -113,6 +113,22 @@ TEST_CASE("a client that leaves ends its own rows alone", "[service][unit]") {
   CHECK(served.server.service().waiting_tokens() == 0);
 }
 
+TEST_CASE("a prompt that the model does not take fails alone", "[service][unit]") {
+  Served served;
+  auto first = served.asks({{"prompt", "x"}, {"max_tokens", 3}});
+  served.wait_for(1);
+  auto strange = served.asks({{"prompt", {{97}, {256}}}, {"max_tokens", 3}});
+  auto third = served.asks({{"prompt", "x"}, {"max_tokens", 2}});
+  served.wait_for(3);
+  served.gate->closed = false;
+  const Answer refused = strange.get();
+  CHECK(refused.status == 400);
+  CHECK(refused.body.find("id 256 is not known") != std::string::npos);
+  CHECK(text_of(first.get()) == "abc");
+  CHECK(text_of(third.get()) == "ab");
+  CHECK(served.server.service().waiting_requests() == 0);
+}
+
 TEST_CASE("a model that breaks fails all that it samples, and goes on with the next",
           "[service][unit]") {
   Served served;
