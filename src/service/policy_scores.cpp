@@ -48,7 +48,7 @@ void ServedModels::serve_policy(std::shared_ptr<TextModel> model) {
 }
 
 RewardInfo PolicyLogprobs::info() const {
-  return {"logprobs", "nats", "none", "log-probs of a response's tokens under the policy"};
+  return {"logprobs", "nats", "", "log-probs of a response's tokens under the policy"};
 }
 
 std::vector<Score> PolicyLogprobs::score(std::span<const RewardSample> samples) const {
@@ -70,7 +70,7 @@ LabelLogprobs::LabelLogprobs(std::shared_ptr<TextModel> policy, std::vector<std:
 }
 
 RewardInfo LabelLogprobs::info() const {
-  return {"labels", "nats", "none", "log-probs of given tokens after query and item"};
+  return {"labels", "nats", "", "log-probs of given tokens after query and item"};
 }
 
 std::string LabelLogprobs::fingerprint() const {
